@@ -12,8 +12,8 @@ from synthograph.models.published import (
     HOST,
     PHANTOMS,
     PUBLISHED,
-    absolute,
     fetch,
+    is_name,
     licence,
     locate,
     suggested,
@@ -89,6 +89,7 @@ def test_networks_of_our_own_are_small_and_tell_nothing(tmp_path: Path) -> None:
         ({"image": 1}, 64, 60, "phantom:knee"),
         ({"vis": 3, "nir": 1}, 32, 20, None),
         ({"image": 3}, 128, 20, None),
+        ({"image": 3}, 16, 20, None),
         ({"image": 3}, 32, 400, None),
     ],
 )
@@ -99,11 +100,16 @@ def test_a_start_is_suggested_where_it_was_measured_to_help(
     assert suggested(spec, kimg) == name
 
 
-def test_names_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("phantom:skin", "ffhq256", URL):
-        assert absolute(name) == name
-    assert absolute("runs/00000") == str(tmp_path / "runs" / "00000")
+def test_names_are_told_from_paths() -> None:
+    assert all(map(is_name, ("phantom:skin", "ffhq256", "none", URL)))
+    assert not any(map(is_name, ("runs/00000", "./ffhq256", "a.safetensors")))
+
+
+def test_an_installation_without_the_files_suggests_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PHANTOMS, "phantom:knee", tmp_path / "gone.safetensors")
+    assert suggested(ImageSpec(height=32, width=32, modalities={"image": 1}), 20) is None
 
 
 def test_licence() -> None:

@@ -129,13 +129,6 @@ def test_the_table_names_what_changed(source: Snapshot) -> None:
     assert "model.mapping_layers is 2, the source's is 3" in report.notes[0]
 
 
-@pytest.mark.parametrize(("side", "told"), [(8, False), (32, False), (64, True)])
-def test_far_larger_images_are_told(source: Snapshot, side: int, told: bool) -> None:
-    target = make(ImageSpec(height=side, width=16, modalities={"image": 3}))
-    notes = transfer(source, target, average_of(target)).notes
-    assert [f"up to 16 pixels a side, these have {side}" in note for note in notes] == [True] * told
-
-
 def test_fresh_tensors_are_the_same_in_the_average(source: Snapshot) -> None:
     target = make(ImageSpec(height=32, width=32, modalities={"image": 3}))
     ema = average_of(target)

@@ -74,14 +74,15 @@ def test_settings_that_the_study_decides_are_refused(tmp_path: Path, fixed: str)
         generator_config(settings, open_archive(archive), "cpu")
 
 
-@pytest.mark.parametrize("preset", ["auto", "quick"])
-def test_generators_start_from_phantoms(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, preset: str
+@pytest.mark.parametrize("start", ["phantom:skin", None])
+def test_generators_start_from_phantoms_where_the_study_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, start: str | None
 ) -> None:
     archive = make_archive(tmp_path / "a.zip")
-    given = {"preset": preset, "init_from": "phantom:skin"}
+    given = {"preset": "quick"} | ({"init_from": start} if start else {})
     settings = StudySettings.parse({"data": archive, "generator": given})
-    assert generator_config(settings, open_archive(archive), "cpu").model.channel_max == 64
+    config = generator_config(settings, open_archive(archive), "cpu")
+    assert config.training.ema_ramp == (None if start else 0.05), "as trainings do that start so"
     asked = []
 
     def told(request: TrainRequest, **_: object) -> None:
@@ -92,7 +93,7 @@ def test_generators_start_from_phantoms(
     making = Making(settings, Fold(1, open_archive(archive), []), 0, archive, tmp_path, None, "cpu")
     with pytest.raises(StoppedError):
         making.run(Silent())
-    assert asked == ["phantom:skin"]
+    assert asked == [start or "none"]
 
 
 def test_a_preset_of_another_family_does_not_start_from_phantoms(tmp_path: Path) -> None:

@@ -84,7 +84,10 @@ def test_networks_are_trained_thrice(tmp_path: Path) -> None:
         ("generator: {trained_on: g.csv}", "speaks of sets"),
         ("spread: 0.1", "spread: auroc is of all groups together"),
         ("generator: {sets: [a], snapshots: [b]}", "exclude each other"),
-        ("generator: {init_from: runs/a}", "'runs/a' may have seen patients of the study; only"),
+        (
+            "generator: {init_from: runs/a}",
+            "'runs/a': take phantom:skin, phantom:knee or none; other",
+        ),
         ("generator: {init_from: 'phantom:knee', sets: [a]}", "init_from is about training"),
     ],
 )

@@ -123,12 +123,24 @@ def test_a_short_training_says_by_which_preset(
     ],
 )
 def test_a_start_is_proposed_where_it_helps(
-    cells: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     given: dict[str, Any],
     proposed: bool,
 ) -> None:
-    asked = {"cfg": "tiny", "cond": True, "data": cells, "outdir": tmp_path, "dry_run": True}
+    archive = make_archive(tmp_path / "a.zip", count=12, size=(32, 32))
+    asked = {"cfg": "tiny", "cond": True, "data": archive, "outdir": tmp_path, "dry_run": True}
     train.run(TrainRequest.parse(asked | given), progress=Printed())
-    assert ("--init-from phantom:skin saves minutes" in capsys.readouterr().out) is proposed
+    assert ("--init-from phantom:skin mostly makes" in capsys.readouterr().out) is proposed
+
+
+def test_a_start_of_another_shape_than_the_preset_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = make_archive(tmp_path / "a.zip", count=12, size=(32, 32))
+    asked = {"data": archive, "outdir": tmp_path, "dry_run": True, "init_from": "phantom:skin"}
+    train.run(TrainRequest.parse(asked), progress=Printed())
+    said = capsys.readouterr().out
+    assert "have the shape of skin.safetensors: z_dim 64 (preset 512)" in said
+    train.run(TrainRequest.parse({**asked, "cfg": "tiny"}), progress=Printed())
+    assert "the shape of" not in capsys.readouterr().out

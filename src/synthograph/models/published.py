@@ -41,9 +41,9 @@ PHANTOMS = {
 """Name -> file in the package: small networks that learned phantoms, see docs/results/tiny.md."""
 
 AFRESH = "none"
-"""Word for fresh weights, where a start is taken by default."""
-MAX_SIDE, MAX_KIMG = 64, 60
-"""Largest images, and longest trainings in thousands of images, for which one is suggested."""
+"""Word for random weights, where a start is taken by default."""
+MIN_SIDE, MAX_SIDE, MAX_KIMG = 32, 64, 60
+"""Sides of images, and longest training in thousands of images, for which one is suggested."""
 
 LICENCE = (
     "these published weights carry the NVIDIA Source Code License: for research and other "
@@ -67,25 +67,25 @@ def locate(text: str, *, track: Track | None = None) -> Path:
     with disk_errors(path):
         known = path.exists()
     if not known and path.name == text and not path.suffix:
-        way = nearest(text, [*PHANTOMS, *PUBLISHED])
+        way = nearest(text, [*PHANTOMS, *PUBLISHED, AFRESH])
         raise UserError(f"{text!r} is neither a file nor a known network: {way}")
     return path
 
 
 def suggested(spec: ImageSpec, kimg: float) -> str | None:
-    """Which of our own networks to start with, or None where it was not measured that one helps:
-    only for small images of one modality, and short trainings.
+    """Which of our own networks to start with: for images and trainings about like those that were
+    measured, small ones of one modality. None for others, and where the file is missing.
     """
-    if len(spec.modalities) > 1 or max(spec.height, spec.width) > MAX_SIDE or kimg > MAX_KIMG:
+    sides = (spec.height, spec.width)
+    if len(spec.modalities) > 1 or min(sides) < MIN_SIDE or max(sides) > MAX_SIDE:
         return None
-    return "phantom:skin" if spec.channels == 3 else "phantom:knee"
+    name = "phantom:skin" if spec.channels == 3 else "phantom:knee"
+    return name if kimg <= MAX_KIMG and PHANTOMS[name].is_file() else None
 
 
-def absolute(text: str) -> str:
-    """The same network named so that it is found from any folder."""
-    if text in PHANTOMS or text in PUBLISHED or text == AFRESH or "://" in text:
-        return text
-    return str(Path(text).resolve())
+def is_name(text: str) -> bool:
+    """Whether a text names a network wherever it is read, as no path does."""
+    return text in PHANTOMS or text in PUBLISHED or text == AFRESH or "://" in text
 
 
 def licence(text: str) -> str | None:

@@ -21,8 +21,6 @@ from synthograph.models.snapshot_files import GENERATOR
 
 SPEED_KIMG = 100.0
 """Published for transfer: the augmentation's strength moves five times as fast."""
-FAR = 4
-"""Images so many times as large as the source's deserve a note."""
 
 
 class TransferStatus(enum.StrEnum):
@@ -179,20 +177,11 @@ def transfer(source: Snapshot, target: ModelBundle, ema: nn.Module) -> TransferR
 
 
 def _notes(source: Snapshot, target: ModelBundle) -> Iterator[str]:
-    """Missing discriminators, far larger images, and settings that should follow the source and do
-    not.
-    """
+    """Missing discriminators, and settings that should follow the source and do not."""
     if not source.has_discriminators:
         yield (
             f"{source.path.name} came without its discriminators: they start fresh, and the "
             "generator from its average"
-        )
-    side, before = (max(spec.height, spec.width) for spec in (target.spec, source.info.spec))
-    if side >= FAR * before:
-        yield (
-            f"{source.path.name} made images of up to {before} pixels a side, these have {side}: "
-            "the networks keep its widths, and their finer levels start fresh. Without --init-from "
-            "the preset chooses widths for this size"
         )
     inherited = family(source.info.family).inherited_settings
     wanted, given = inherited(source.info.model), inherited(target.config)

@@ -32,7 +32,8 @@ class Candidate(Schema):
         kimg: thousands of images that it trains for in the race.
         whole: thousands of images that it trains for if it wins.
         seconds: that the race was planned to take of it.
-        init_from: network whose weights it begins with; None for fresh ones.
+        init_from: network whose weights it begins with; `none`, or None in older files, for random
+            ones.
         scores: of its last snapshot in the race; empty until it was measured.
     """
 
@@ -40,7 +41,7 @@ class Candidate(Schema):
     kimg: float
     whole: float
     seconds: float
-    init_from: Annotated[str | None, Private] = None
+    init_from: FileName | None = None
     scores: Many[RaceScore] = ()
 
     def value(self, name: str) -> float | None:

@@ -31,9 +31,9 @@ def resolve(
     for part in over:
         asked = merge(asked, part)
     named = asked.get("model", {}).get("family")
-    kind = family_of_preset(preset) if named is None else _family_with(named, preset)
+    kind = family_of_preset(preset) if named is None else family(named)
     wanted = asked.get("training", {})
-    tree = kind.preset(chosen(kind, preset, wanted.get("kimg")), spec, gpus)
+    tree = _settings(kind, preset, spec, gpus, wanted.get("kimg"))
     if (
         "batch" in wanted and "batch_gpu" not in wanted
     ):  # a preset's share need not divide another batch
@@ -44,20 +44,22 @@ def resolve(
     return config
 
 
-def _family_with(name: str, preset: str) -> Family:
-    """The family of that name, if the preset is not one of another family.
+def _settings(kind: Family, preset: str, spec: ImageSpec, gpus: int, kimg: object) -> JsonObject:
+    """What a preset sets.
 
     Raises:
-        UserError: it is, or there is no such family or preset.
+        UserError: there is none of that name, or only in another family.
     """
-    kind = family(name)
-    if RACES.get(preset, (preset,))[0] in kind.preset_names():
-        return kind
-    other = family_of_preset(preset).name
-    raise UserError(
-        f"preset {preset} is of the family {other}, the networks are to be of the family {name}: "
-        f"take one of its presets, {', '.join(kind.preset_names())}"
-    )
+    try:
+        return kind.preset(chosen(kind, preset, kimg), spec, gpus)
+    except UserError:
+        other = family_of_preset(preset).name
+        if other == kind.name:
+            raise
+        raise UserError(
+            f"preset {preset} is of the family {other}, the networks are to be of the family "
+            f"{kind.name}: take one of its presets, {', '.join(kind.preset_names())}"
+        ) from None
 
 
 def chosen(kind: Family, preset: str, kimg: object) -> str:

@@ -189,8 +189,8 @@ class GeneratorSettings(Config):
     preset: str = Field("tiny", description="preset of training; tiny is for processors")
     kimg: float | None = Field(None, gt=0, description="thousands of images; the preset's")
     settings: list[str] = Field([], description="further settings of training as a.b=value")
-    init_from: str | None = Field(
-        None, description="weights to start with: phantom:skin, phantom:knee, or none"
+    init_from: str = Field(
+        "none", description="weights to start with: phantom:skin or phantom:knee, else random ones"
     )
     trunc: float = Field(1.0, ge=0, description="truncation psi; 1 is full diversity")
     snapshots: list[Path] = Field(
@@ -208,12 +208,12 @@ class GeneratorSettings(Config):
             raise ValueError("snapshots and sets exclude each other: give one of them")
         if self.trained_on and not self.sets:
             raise ValueError("trained_on speaks of sets: name them as generator.sets")
-        if self.init_from and not self.trains:
+        if self.init_from != AFRESH and not self.trains:
             raise ValueError("init_from is about training, snapshots and sets were made before")
-        if self.init_from not in (None, AFRESH, *PHANTOMS):
+        if self.init_from not in (AFRESH, *PHANTOMS):
             raise ValueError(
-                f"init_from {self.init_from!r} may have seen patients of the study; only "
-                f"{' and '.join(PHANTOMS)} are known to have seen none"
+                f"init_from {self.init_from!r}: take {', '.join(PHANTOMS)} or {AFRESH}; other "
+                "networks may have seen patients of the study"
             )
         return self
 

@@ -11,7 +11,7 @@ import torch
 
 from synthograph.archive.advice import training_notes
 from synthograph.archive.batches import ArchiveRows
-from synthograph.archive.reader import MASKS, open_archive
+from synthograph.archive.reader import MASKS, Archive, open_archive
 from synthograph.core.config import calling, merge, parse_assignments, read_tree
 from synthograph.core.errors import UserError
 from synthograph.core.files import refuse_unwritable_folder
@@ -20,11 +20,13 @@ from synthograph.core.request import Result
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_document
-from synthograph.models.published import AFRESH, PHANTOMS, absolute, licence, locate, suggested
-from synthograph.models.registry import RACES, family
+from synthograph.models.config import ModelConfig
+from synthograph.models.published import AFRESH, PHANTOMS, is_name, licence, locate, suggested
+from synthograph.models.registry import RACES, family, parse_model
 from synthograph.models.snapshot import Snapshot, load
 from synthograph.models.snapshot_files import best_of, list_snapshots
 from synthograph.models.transfer import defaults
+from synthograph.training import presets
 from synthograph.training.config import RunConfig
 from synthograph.training.distributed import (
     Team,
@@ -143,7 +145,8 @@ def _begin_race(request: TrainRequest, given: JsonObject, progress: Progress) ->
         raise UserError(f"--cfg {request.cfg} starts its processes itself: give --gpus instead")
     named = request.init_from or _race_start(request, given)
     source = _source(named, progress)
-    request = request.model_copy(update={"init_from": absolute(named)})
+    kept = named if source is None or is_name(named) else str(source.path.resolve())
+    request = request.model_copy(update={"init_from": kept})
 
     def resolve(leg: TrainRequest) -> tuple[RunConfig, ArchiveRows]:
         start = None if leg.init_from == AFRESH else source
@@ -208,8 +211,11 @@ def _resolve(
         )
     )
     start = _fitting_start(config, archive.info.spec) if request.init_from is None else None
-    better = start and f"for images this small, --init-from {start} saves minutes of training"
-    for note in (about, short, better, *notes):
+    better = start and (
+        f"for images this small, --init-from {start} mostly makes better images in the same time"
+    )
+    shape = None if source is None else _shape_note(preset, archive, given, config, source)
+    for note in (about, short, better, shape, *notes):
         if note is not None:
             log(f"note: {note}")
     return config, open_data(config, archive)
@@ -220,9 +226,28 @@ def _fitting_start(config: RunConfig, spec: ImageSpec) -> str | None:
     start = suggested(spec, config.training.kimg)
     if start is None:
         return None
-    learned = read_document(PHANTOMS[start])["config"]["model"]
-    shape = family(config.model.family).inherited_settings(config.model)
-    return start if all(learned.get(name) == value for name, value in shape.items()) else None
+    learned = parse_model(read_document(PHANTOMS[start])["config"]["model"])
+    return start if _shape(learned) == _shape(config.model) else None
+
+
+def _shape(model: ModelConfig) -> JsonObject:
+    return family(model.family).inherited_settings(model)
+
+
+def _shape_note(
+    preset: str, archive: Archive, given: JsonObject, config: RunConfig, source: Snapshot
+) -> str | None:
+    """Settings that follow the network to start from and not the preset, where they do."""
+    kind: JsonObject = {"model": {"family": config.model.family}}
+    own = _shape(presets.resolve(archive.info.spec, preset, [kind, given]).model)
+    changed = [
+        f"{name} {value} (preset {own[name]})"
+        for name, value in _shape(config.model).items()
+        if name in own and own[name] != value
+    ]
+    if not changed:
+        return None
+    return f"the networks have the shape of {source.path.name}: {', '.join(changed)}"
 
 
 def _launch(request: TrainRequest, config: RunConfig) -> TrainResult:

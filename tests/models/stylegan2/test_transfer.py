@@ -184,6 +184,7 @@ def test_numbered_classes_and_label_vectors_match_by_place() -> None:
     assert match_classes(classes("a", "b", "c"), numbered) == [None] * 3
     assert match_classes(Condition((), 2), Condition((), 2)) == [0, 1]
     assert match_classes(classes("a", "b"), classes("c", "d")) == [None, None]
+    assert match_classes(Condition((), 2), classes("c", "d")) == [None, None]
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.02])

@@ -92,13 +92,14 @@ class _WeightMapper:
             same = x.shape == fresh.shape and not self.classes
             return WeightInit(x, (donor,)) if same else None
         across = donor.endswith("embed.weight")
+        # columns are scaled by one over the root of their number
+        scale = (fresh.shape[1] / x.shape[1]) ** 0.5 if across else 1.0
         value, given = (fresh.clone().t(), x.t()) if across else (fresh.clone(), x)
         if value.shape[1:] != given.shape[1:]:
             return None
         for place, theirs in enumerate(self.classes):
             if theirs is not None:
-                value[place] = given[theirs]
-        if across:  # columns are scaled by one over the root of their number
-            value = value.t() * (fresh.shape[1] / x.shape[1]) ** 0.5
+                value[place] = given[theirs] * scale
+        value = value.t() if across else value
         everything = self.classes == list(range(len(given)))
         return WeightInit(value, (donor,), "" if everything else "by class name")

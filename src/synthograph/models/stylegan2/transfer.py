@@ -107,8 +107,7 @@ def match_classes(target: Condition, source: Condition) -> list[int | None]:
     if common:
         return [source.classes.index(n) if n in common else None for n in target.classes]
     numbered = source.classes == tuple(str(i) for i in range(source.width))
-    nameless = numbered or not source.classes or not target.classes
-    if nameless and target.width == source.width:
+    if (numbered or not source.classes) and target.width == source.width:
         return list(range(target.width))
     return [None] * target.width
 
