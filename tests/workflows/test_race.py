@@ -231,7 +231,7 @@ def test_presets_that_fit_start_from_phantoms(
     folder = train.run(TrainRequest.parse(asked), progress=Printed()).run.parents[1]
     said = capsys.readouterr().out
     assert f"race: tiny 0.032 kimg{start}, tiny-progressive 0.032 kimg, about" in said
-    assert ("--init-from none trains from fresh weights" in said) is bool(start)
+    assert ("--init-from none trains from random weights" in said) is bool(start)
     logs = {name: next(folder.glob(f"{name}/*/log.txt")).read_text() for name in RACES["quick"]}
     assert ("initialised from skin.safetensors" in logs["tiny"]) is bool(start)
     assert "initialised from" not in logs["tiny-progressive"]

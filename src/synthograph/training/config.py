@@ -453,7 +453,7 @@ class TrainRequest(_Settings):
     init_from: str | None = Field(
         None,
         description="start with the weights of a snapshot: file, run, https URL, or a name such as "
-        "phantom:skin (small images, short trainings) or ffhq256; none for fresh weights",
+        "phantom:skin (small images, short trainings) or ffhq256; none for random weights",
     )
     resume: Path | None = Field(None, description="run directory to go on with")
     require_exact: bool = Field(False, description="resume only if bit for bit the same")

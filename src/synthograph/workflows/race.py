@@ -117,7 +117,7 @@ def plan(
         resolve: see `Resolve`.
         progress: who listens.
         start_family: of the network that `request` starts from; presets of other families begin
-            with fresh weights.
+            with random weights.
 
     Raises:
         UserError: no images are held out that could decide, a setting that a candidate lacks, or no
@@ -384,7 +384,7 @@ def describe(race: Race) -> Iterator[str]:
     for one in race.candidates:
         yield f"the whole training of {one.preset} would be {one.whole:g} kimg"
     if any(one.init_from in PHANTOMS for one in race.candidates):
-        yield f"phantoms are drawn test objects; --init-from {AFRESH} trains from fresh weights"
+        yield f"phantoms are drawn test objects; --init-from {AFRESH} trains from random weights"
 
 
 def _start_text(init_from: str | None) -> str:
