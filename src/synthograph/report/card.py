@@ -136,7 +136,10 @@ def _training(card: ModelCard) -> Iterator[str]:
     if training.hours is not None:
         yield f"It took {duration(training.hours)}."
     if training.started_from_another:
-        yield "It began with the weights of another network, whose images count as seen, too."
+        yield (
+            "It began with the weights of another network (its command says which). Patients whose "
+            "images that one saw count as seen, too."
+        )
     if training.commands:
         yield "\n```bash"
         yield from training.commands
