@@ -144,3 +144,18 @@ def test_a_start_of_another_shape_than_the_preset_is_told(
     assert "have the shape of skin.safetensors: z_dim 64 (preset 512)" in said
     train.run(TrainRequest.parse({**asked, "cfg": "tiny"}), progress=Printed())
     assert "the shape of" not in capsys.readouterr().out
+
+
+def test_images_need_to_fit_the_start_and_not_the_preset(
+    cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wide = [f"model.{name}={n}" for name, n in {"channel_base": 1024, "channel_max": 4}.items()]
+    source = synthograph.train(
+        data=cells, kimg=0.004, outdir=tmp_path / "runs", **{**TINY, "settings": wide}
+    )
+    large = make_archive(tmp_path / "large.zip", count=4, size=(1024, 1024))
+    (tmp_path / "text").write_text("where no run can be")
+    asked = {"data": large, "cfg": "tiny", "init_from": str(source.run), "device": "cpu"}
+    with pytest.raises(UserError, match="text"):
+        train.run(TrainRequest.parse({**asked, "outdir": tmp_path / "text"}), progress=Printed())
+    assert "channel_base 1024 (preset 512)" in capsys.readouterr().out

@@ -127,9 +127,8 @@ def plan(
     entrants, left_out, starting = [], list[str](), _starting(request, start_family)
     for preset in RACES[request.cfg]:
         init_from = request.init_from if preset in starting else AFRESH
-        leg = request.model_copy(update={"cfg": preset, "init_from": init_from})
         try:
-            entrants.append(_entrant(request, leg, preset, resolve))
+            entrants.append(_entrant(request, preset, init_from, resolve))
         except MissingWeightsError as error:
             left_out.append(f"{preset} takes no part: {error}")
     if not entrants:
@@ -174,13 +173,15 @@ def _starting(request: TrainRequest, start_family: str | None) -> list[str]:
     return found
 
 
-def _entrant(request: TrainRequest, leg: TrainRequest, preset: str, resolve: Resolve) -> _Entrant:
+def _entrant(
+    request: TrainRequest, preset: str, init_from: str | None, resolve: Resolve
+) -> _Entrant:
     """A candidate, timed.
 
     Raises:
         UserError: see `plan`.
     """
-    config, data = resolve(leg)
+    config, data = resolve(request.model_copy(update={"cfg": preset, "init_from": init_from}))
     scorer = _scorer(config, data, _judge(request))
     if scorer is None or scorer.reference is None:
         why = "" if scorer is None else "; ".join(scorer.notes)
@@ -189,7 +190,7 @@ def _entrant(request: TrainRequest, leg: TrainRequest, preset: str, resolve: Res
             f"yourself, such as --cfg {preset}"
         )
     rate = _seconds_per_kimg(make_session(config, data))
-    return _Entrant(preset, config, data, scorer.reference.images, rate, leg.init_from)
+    return _Entrant(preset, config, data, scorer.reference.images, rate, init_from)
 
 
 def _seconds_per_kimg(session: Session) -> float:

@@ -190,7 +190,7 @@ class GeneratorSettings(Config):
     kimg: float | None = Field(None, gt=0, description="thousands of images; the preset's")
     settings: list[str] = Field([], description="further settings of training as a.b=value")
     init_from: str = Field(
-        "none", description="weights to start with: phantom:skin or phantom:knee, else random ones"
+        AFRESH, description="weights to start with: phantom:skin or phantom:knee, else random ones"
     )
     trunc: float = Field(1.0, ge=0, description="truncation psi; 1 is full diversity")
     snapshots: list[Path] = Field(

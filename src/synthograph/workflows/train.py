@@ -238,8 +238,11 @@ def _shape_note(
     preset: str, archive: Archive, given: JsonObject, config: RunConfig, source: Snapshot
 ) -> str | None:
     """Settings that follow the network to start from and not the preset, where they do."""
-    kind: JsonObject = {"model": {"family": config.model.family}}
-    own = _shape(presets.resolve(archive.info.spec, preset, [kind, given]).model)
+    kind = family(config.model.family)
+    chosen = presets.chosen(kind, preset, given.get("training", {}).get("kimg"))
+    # not checked against the images: only the shape of the source has to fit them
+    tree = merge(kind.preset(chosen, archive.info.spec, 1)["model"], given.get("model", {}))
+    own = _shape(parse_model(tree))
     changed = [
         f"{name} {value} (preset {own[name]})"
         for name, value in _shape(config.model).items()
