@@ -1,6 +1,7 @@
 """Scores of masks: the rules of empty cases, and agreement with MONAI."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -139,6 +140,52 @@ def test_intervals_and_comparisons_are_those_of_predictions() -> None:
     assert 0 in same.interval
     better = compare(score, [some(1, noise=0), some(2, noise=0)], [some(3), some(4)])
     assert better.interval.low > 0
+
+
+def test_an_interval_counts_groups_of_the_classes_that_the_score_is_about() -> None:
+    """Neither a false alarm nor a rare class that nobody asked for takes it away."""
+    score = mask_measure("dice:rim", ["nothing", "rim", "core"])
+    arm, reference = (replace(some(seed), **more(some(seed))) for seed in (1, 3))
+    plain = compare(score, [arm], [reference], replicates=200)
+    assert plain.interval is not None
+    stray = arm.predicted.clone()
+    stray[0, 2] = 1
+    there = arm.truth.clone()
+    there[:3, 2] = 5
+    rare = [replace(each, truth=there) for each in (arm, reference)]
+    pairs = (
+        (replace(arm, predicted=stray), reference),
+        (arm, replace(reference, predicted=stray)),
+        rare,
+    )
+    for one, other in pairs:
+        assert compare(score, [one], [other], replicates=200) == plain
+    whole = compare(
+        mask_measure("dice", ["nothing", "rim", "core"]),
+        *([each] for each in rare),
+        replicates=200,
+    )
+    assert whole.interval is None and "3 groups" in whole.reason
+
+
+def more(found: Overlaps) -> dict[str, torch.Tensor]:
+    """The same with a third class that no mask has."""
+    names = ("hits", "truth", "predicted", "distance")
+    return {n: torch.nn.functional.pad(getattr(found, n), (0, 1)) for n in names}
+
+
+@pytest.mark.parametrize("count", [10, 13, 50])
+@pytest.mark.parametrize("side", [32, 64])
+def test_a_class_that_is_never_found_has_intervals(count: int, side: int) -> None:
+    """Every distance is the diagonal, and its mean differs from it by rounding."""
+    there = np.zeros((side, side), np.uint8)
+    there[4:12, 4:12] = 1
+    found = overlaps(*[(there, np.zeros_like(there))] * count)
+    dice, distance = (mask_scores([1], found.diagonal)[i] for i in (0, 5))
+    assert score_interval(dice, found)[0] == 0
+    value, ends = score_interval(distance, found)
+    assert value == pytest.approx(found.diagonal)
+    assert 0.5 * found.diagonal < ends.low < 0.95 * found.diagonal
 
 
 def test_trainings_of_several_seeds_become_one() -> None:

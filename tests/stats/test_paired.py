@@ -141,6 +141,20 @@ def test_areas_of_single_images_are_compared_as_by_delong() -> None:
     assert error == pytest.approx(expected_error, rel=1e-6)
 
 
+def test_areas_of_many_images_with_ties_need_no_table_of_all_pairs() -> None:
+    rng = torch.Generator().manual_seed(2)
+    labels = (torch.rand(300, generator=rng) < 0.4).long()
+    scores = ((labels + normal(rng, 2, 300)) * 2).round()
+    difference, error = paired.auroc_difference(scores, labels, torch.arange(300))
+    expected, expected_error = delong_by_placements(scores, labels)
+    assert difference == pytest.approx(expected, abs=1e-12)
+    assert error == pytest.approx(expected_error, rel=1e-2)  # the bootstrap's n / (n - 1) inside
+    many = torch.arange(300).repeat(400)  # 2.4e9 pairs
+    again, less = paired.auroc_difference(scores[:, many], labels[many], torch.arange(len(many)))
+    assert again == pytest.approx(difference, abs=1e-12)
+    assert less == pytest.approx(error / 20, rel=1e-2)
+
+
 def test_areas_of_patients_with_many_images_keep_their_error() -> None:
     rng = torch.Generator().manual_seed(0)
     labels = (torch.rand(50, generator=rng) < 0.4).long()

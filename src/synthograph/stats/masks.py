@@ -86,11 +86,13 @@ class Overlaps:
         pixels = (self.truth + self.predicted).sum(0)
         return [k for k in range(1, len(pixels)) if pixels[k] > 0]
 
-    @property
-    def fewest_groups(self) -> int:
-        """Groups with the true class that fewest groups have."""
-        there = [self.groups[self.truth[:, k] > 0] for k in self.occurring]
-        return min((len(groups.unique()) for groups in there), default=0)
+    def fewest_groups(self, classes: Sequence[int] | None = None) -> int:
+        """Groups with true pixels of the class that fewest groups have; classes without any count
+        for nothing, whatever was predicted.
+        """
+        among = range(1, self.truth.shape[1]) if classes is None else classes
+        there = [len(self.groups[self.truth[:, k] > 0].unique()) for k in among]
+        return min((count for count in there if count), default=0)
 
     def subset(self, rows: Int64[Tensor, " m"] | Bool[Tensor, " n"]) -> "Overlaps":
         """The images at `rows`."""
@@ -267,6 +269,7 @@ def mask_scores(classes: Sequence[int], diagonal: float) -> tuple[MaskScore, ...
             higher_is_better=name != DISTANCE,
             top=diagonal if name == DISTANCE else 1.0,
             share=False,
+            classes=tuple(classes),
         )
         for name, (title, compute) in _SCORES.items()
     )
@@ -290,7 +293,8 @@ def mask_measure(text: str, classes: Sequence[str]) -> MaskScore:
     title, compute = _SCORES[name]
     numbers = (classes.index(of_class),) if colon else tuple(range(1, len(classes)))
     said = f"{title}, {of_class}" if colon else title
-    return MaskScore(text, said, partial(_mean_of_true, compute, numbers), share=False)
+    found = partial(_mean_of_true, compute, numbers)
+    return MaskScore(text, said, found, share=False, classes=numbers)
 
 
 def _mean_of_true(

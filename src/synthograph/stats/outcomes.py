@@ -2,7 +2,7 @@
 (`paired.score_interval`) and comparisons (`paired.compare`) stand once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
@@ -32,9 +32,10 @@ class Outcome(Protocol):
 
     def __len__(self) -> int: ...
 
-    @property
-    def fewest_groups(self) -> int:
-        """Groups of the class that has fewest: they limit what can be known."""
+    def fewest_groups(self, classes: Sequence[int] | None = None) -> int:
+        """Groups of the class that has fewest: they limit what can be known. Of all classes there
+        are, or of those that a score is about.
+        """
 
     def subset(self: Own, rows: Int64[Tensor, " m"] | Bool[Tensor, " n"]) -> Own:
         """What was found at `rows`."""
@@ -66,6 +67,8 @@ class Score(Generic[O]):
     """Largest possible value; the smallest is 0."""
     share: bool = True
     """Whether it is a share of images: then its variance is at least that of so many images."""
+    classes: tuple[int, ...] | None = None
+    """Numbers of the classes that it is about; None of all."""
 
     def value(self, outcome: O) -> float:
         """The score with every image counted once; NaN where it has no value."""

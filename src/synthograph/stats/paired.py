@@ -38,7 +38,7 @@ POWER = 0.8
 MIN_DEFINED = 0.9
 """Share of the replicates in which a score must have a value, for an interval."""
 EQUAL = 1e-18
-"""Variance over replicates below which no group tells two conditions apart."""
+"""Variance over replicates that is rounding: whichever groups are drawn, the value is the same."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,9 @@ def score_interval(
     found = score.compute(outcome, group_weights(outcome.groups, replicates, seed))
     if not _mostly_defined(found):
         return value, None
-    share = value / score.top
+    share = min(max(value / score.top, 0.0), 1.0)
     spread = _variance(found / score.top, groups)
-    number = share * (1 - share) / spread if spread > 0 else groups
+    number = share * (1 - share) / spread if spread > EQUAL else groups
     if score.share:
         number = min(number, len(outcome))
     ends = wilson(share, number, quantile(groups - 1))
@@ -140,7 +140,7 @@ def compare(
     _check_same(arm, reference)
     value = _mean_value(score, arm) - _mean_value(score, reference)
     groups = arm[0].groups
-    count = arm[0].fewest_groups
+    count = arm[0].fewest_groups(score.classes)
     if not math.isfinite(value):
         return Difference(value, None, None, reason=f"{score.title} has no value on these images")
     if count < MIN_GROUPS:
@@ -210,12 +210,11 @@ def auroc_difference(
     if not positive.any() or positive.all():
         raise UserError("areas under the ROC curve need positive and negative images")
     high, low = scores[:, positive], scores[:, ~positive]
-    above = (high[:, :, None] > low[:, None, :]).double()
-    wins = above + (high[:, :, None] == low[:, None, :]).double() / 2
-    areas = wins.mean((1, 2))
+    below, above = _share_below(high, low), 1 - _share_below(low, high)
+    areas = below.mean(1)
     difference = areas[0] - areas[1]
-    of_high = (wins[0] - wins[1]).mean(1) - difference
-    of_low = (wins[0] - wins[1]).mean(0) - difference
+    of_high = below[0] - below[1] - difference
+    of_low = above[0] - above[1] - difference
     _, inverse = groups.unique(return_inverse=True)
     count = int(inverse.max()) + 1
     sums = torch.zeros(2, count, dtype=torch.float64)
@@ -231,6 +230,17 @@ def auroc_difference(
     )
     variance += 2 * count / (count - 1) * float((sums[0] * sums[1]).sum()) / (sizes[0] * sizes[1])
     return float(difference), math.sqrt(max(variance, 0.0))
+
+
+def _share_below(
+    values: Float64[Tensor, "two n"], others: Float64[Tensor, "two m"]
+) -> Float64[Tensor, "two n"]:
+    """Share of a row's others below each value, equal ones counted half (the placements of Sun and
+    Xu 2014): no table of all pairs, which large sets would not fit in memory.
+    """
+    places, values = others.sort(dim=1).values.contiguous(), values.contiguous()
+    left, right = (torch.searchsorted(places, values, right=each) for each in (False, True))
+    return (left + right).double() / (2 * others.shape[1])
 
 
 def folded_auroc_difference(arm: Predictions, reference: Predictions) -> tuple[float, float]:

@@ -7,7 +7,7 @@ count whole groups (patients) several times or not at all are replicates of a bo
 NaN, never 0 or 1.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -78,11 +78,14 @@ class Predictions:
         """The threshold of every image; only where there is one."""
         return torch.as_tensor(self.threshold, dtype=torch.float64).expand(len(self))
 
-    @property
-    def fewest_groups(self) -> int:
+    def fewest_groups(self, classes: Sequence[int] | None = None) -> int:
         """Groups of the class that has fewest: they limit what can be known."""
-        present = self.labels.unique().tolist()
-        return min(len(self.groups[self.labels == c].unique()) for c in present)
+        found = [
+            len(self.groups[self.labels == c].unique())
+            for c in self.labels.unique().tolist()
+            if classes is None or c in classes
+        ]
+        return min(found, default=0)
 
     def same_images(self, other: "Predictions") -> bool:
         """Whether the other ones are of the same images in the same order and folds."""
