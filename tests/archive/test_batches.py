@@ -159,8 +159,8 @@ def test_published_archives_call_their_images_alike_and_are_not_the_same(tmp_pat
         for archive in (first, other)
     )
     seen = Trained(frozenset(ours.groups), frozenset(ours.pixels))
-    assert refuse_overlap(seen, theirs.groups, theirs.pixels, "other") == []
+    assert refuse_overlap(seen, theirs) == []
     with pytest.raises(UserError, match="24 of its 24 groups were trained on"):
-        refuse_overlap(seen, ours.groups, {}, "first")
+        refuse_overlap(seen, ours)
     split = split_archive(first.path, SplitOptions())
     assert split.images_hash == before, "a split archive is still the same"

@@ -66,11 +66,12 @@ def test_too_few_for_a_floor() -> None:
     assert set(few) == {"frechet", "kernel", "spread"} and few["frechet"].same_n is None
 
 
-def test_training_images_are_cut_to_the_same_number_along_patients() -> None:
-    sample = gaussian(0, 50, 3, per=4)
+@pytest.mark.parametrize(("per", "patients"), [(4, 11), (50, 1), (200, 1)])
+def test_training_images_are_cut_to_the_same_number_along_patients(per: int, patients: int) -> None:
+    sample = gaussian(0, 50, 3, per=per)
     cut = matched(sample, 41)
-    assert len(cut) == 40 and cut.group_count == 10
-    assert matched(sample, 300) is sample
+    assert len(cut) == 41 and cut.group_count == patients
+    assert matched(sample, 30_000) is sample
 
 
 def test_much_bias_is_said() -> None:

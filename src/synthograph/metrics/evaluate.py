@@ -361,6 +361,11 @@ def _entries(
         if task.train is not None and rows_in(scope, task.train) is not None:
             train = table.sample("train", source, scope, extractor)
             same = matched(train, len(real), seed=task.seed)
+            if len(same) < len(real):
+                notes.append(
+                    f"only {len(same)} training images for {len(real)} real ones: measures of "
+                    "different numbers do not compare"
+                )
             against = {v.name: v for v in compare(same, fake, names, seed=task.seed)}
     return [
         Entry.of(

@@ -16,7 +16,6 @@ from synthograph.metrics.spectrum import SPECTRUM
 from synthograph.metrics.ssim import MS_SSIM
 from synthograph.results.evaluation import Floor, Value
 from synthograph.stats.intervals import halve
-from synthograph.stats.permutation import groups_that_fit
 from synthograph.stats.sample import Sample
 
 MEASURES: tuple[Measure, ...] = (
@@ -126,11 +125,11 @@ def _mean(numbers: Sequence[float]) -> float:
 
 
 def matched(sample: Sample, count: int, *, seed: int = 0) -> Sample:
-    """At most `count` images of a sample, along whole groups in random order: measures of different
-    numbers of images do not compare.
+    """At most `count` images of a sample, group by group in random order: measures of different
+    numbers of images do not compare, nor do those of more patients. Of the last group a part.
     """
     if len(sample) <= count:
         return sample
-    _, inverse, sizes = sample.groups.unique(return_inverse=True, return_counts=True)
-    order = Streams(seed).permutation("metrics/matched", 0, len(sizes))
-    return sample.subset(groups_that_fit(sizes, order, count)[inverse])
+    found, inverse = sample.groups.unique(return_inverse=True)
+    place = Streams(seed).permutation("metrics/matched", 0, len(found))
+    return sample.subset(place[inverse].argsort(stable=True)[:count].sort().values)

@@ -11,7 +11,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 
 MAX_COPIES = 0.01
-"""Share of reference images that may equal training images by chance, such as empty ones."""
+"""Share of reference images that may equal training images by chance."""
 
 
 @dataclass(frozen=True)
@@ -94,16 +94,13 @@ def _digests(document: object, name: str) -> frozenset[str]:
     return frozenset(map(str, digests)) if isinstance(digests, list) else frozenset()
 
 
-def refuse_overlap(
-    trained: Trained, groups: Mapping[str, str], images: Mapping[str, str], name: str
-) -> list[str]:
-    """Refuse a reference that shares patients or images with the training set.
+def refuse_overlap(trained: Trained, images: ArchiveRows) -> list[str]:
+    """Refuse a reference that shares patients or images with the training set. Images of one
+    colour, such as empty slices, are equal by chance and count for none.
 
     Args:
         trained: the training set of the generator.
-        groups: digest to name of every patient of the reference.
-        images: digest to file of every image of the reference.
-        name: of the reference.
+        images: the reference.
 
     Returns:
         Notes for the reader: that nothing could be checked, or that a few images are equal.
@@ -116,16 +113,17 @@ def refuse_overlap(
         "trained on, split before training), or under published names, which compare with "
         "training images (evaluate --metrics fid5k_full)"
     )
+    name, groups, count = images.name, images.groups, len(images.rows)
     seen, more = trained.groups_among(groups), " or projected" if trained.projections else ""
     if seen:
         raise UserError(
             f"{name}: {len(seen)} of its {len(groups)} groups were trained on{more}, such as "
             f"{first_few(repr(each) for each in seen)}: {way}"
         )
-    copies = trained.images_among(images)
-    if len(copies) > MAX_COPIES * len(images):
+    copies = trained.pictures_among(images)
+    if len(copies) > MAX_COPIES * count:
         raise UserError(
-            f"{name}: {len(copies)} of its {len(images)} images equal training images pixel by "
+            f"{name}: {len(copies)} of its {count} images equal training images pixel by "
             f"pixel, such as {first_few(copies)}: {way}"
         )
     if not trained.known:

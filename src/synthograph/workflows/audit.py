@@ -145,7 +145,7 @@ def _open(request: AuditRequest) -> _Sets:
     for real in (train, holdout):
         refuse_itself(synthetic, real.archive)
     trained = trained_on(synthetic.archive.info.snapshots)
-    notes = refuse_seen(trained, holdout.groups, holdout.pixels, holdout.archive.path.name)
+    notes = refuse_seen(trained, holdout)
     notes += refuse_strange_training(trained, train.groups, train.archive.path.name)
     task = AuditSets(
         train.images,

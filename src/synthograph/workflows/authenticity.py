@@ -170,7 +170,7 @@ def _splits(text: str, snapshot: Snapshot, notes: list[str]) -> tuple[str, str]:
         )
     train, test = (open_rows(f"{text}:{split}").real() for split in ("train", held_out))
     trained = trained_on([snapshot.info.tree()])
-    notes += refuse_seen(trained, test.groups, test.pixels, test.name)
+    notes += refuse_seen(trained, test)
     notes += refuse_strange_training(trained, train.groups, train.name)
     return f"{text}:train", f"{text}:{held_out}"
 

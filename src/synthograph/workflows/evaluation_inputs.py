@@ -127,7 +127,7 @@ class EvaluationSource:
         elif split is None and any(splits):
             split = "test"
         chosen = rows_of_split(self.real, split).real()
-        notes = refuse_overlap(self.trained, chosen.groups, chosen.pixels, chosen.name)
+        notes = refuse_overlap(self.trained, chosen)
         return chosen, notes + self._same_names(chosen)
 
     def _same_names(self, chosen: ArchiveRows) -> list[str]:

@@ -182,8 +182,7 @@ def _reference(
     name = f"{archive.path.name}{'' if split is None else f':{split}'}{fold}"
     chosen = ArchiveRows(archive, rows, split, name)
     try:
-        groups, pixels = chosen.real().groups, chosen.pixels
-        notes = refuse_overlap(trained_on([info.tree()]), groups, pixels, name)
+        notes = refuse_overlap(trained_on([info.tree()]), chosen.real())
         if len(rows) < MIN_IMAGES:
             raise UserError(f"{name} has {len(rows)} images, at least {MIN_IMAGES} are needed")
     except UserError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from synthograph.archive.batches import open_rows
 from synthograph.core.errors import UserError
 from synthograph.metrics.audit import audit as audits
 from synthograph.metrics.audit import memorisation
@@ -91,13 +92,15 @@ def test_the_answer_follows_the_rule() -> None:
         assert ("E" in reasons) == ("exact" in evidence)
 
 
-def test_a_generator_that_saw_the_hold_out_or_another_set_is_refused() -> None:
-    trained = Trained(frozenset({"1", "2"}), frozenset({"i"}))
-    with pytest.raises(UserError, match=r"1 of its 2 groups were trained on.*no held-out images"):
-        refuse_seen(trained, {"1": "Anna", "9": "Ida"}, {"a": "a.png"}, "cells.zip")
-    assert refuse_seen(trained, {"9": "Ida"}, {"a": "a.png"}, "cells.zip") == []
-    (note,) = refuse_seen(Trained(), {"9": "Ida"}, {"a": "a.png"}, "cells.zip")
+def test_a_generator_that_saw_the_hold_out_or_another_set_is_refused(archive: Path) -> None:
+    held = open_rows(str(archive))
+    trained = Trained(frozenset({"1", "2", next(iter(held.groups))}))
+    with pytest.raises(UserError, match=r"1 of its 12 groups were trained on.*no held-out images"):
+        refuse_seen(trained, held)
+    assert refuse_seen(Trained(frozenset({"1", "2"})), held) == []
+    (note,) = refuse_seen(Trained(), held)
     assert "cannot be checked" in note
+    trained = Trained(frozenset({"1", "2"}))
     with pytest.raises(UserError, match="trained on none of its 1 groups"):
         refuse_strange_training(trained, {"9": "Ida"}, "cells.zip")
     note, other = refuse_strange_training(trained, {"1": "Anna", "9": "Ida"}, "cells.zip")

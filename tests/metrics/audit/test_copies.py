@@ -73,17 +73,27 @@ def test_one_image_that_equals_a_training_image_is_enough(tmp_path: Path) -> Non
 
 def test_an_image_of_both_sets_proves_nothing_and_hides_nothing(tmp_path: Path) -> None:
     train, holdout, synthetic = texture(60, 1), texture(30, 2), texture(40, 3)
-    train[0] = holdout[0] = synthetic[2] = 0
+    holdout[0] = synthetic[2] = train[0]
     sets = [as_set(each, "set") for each in (train, holdout, synthetic)]
     assert find_identical(*sets) == Identical((2,), (0,), (), 1)
     synthetic[7] = train[5]
     found = search(*sets[:2], as_set(synthetic, "synthetic"), folder=tmp_path, planted=5)
-    assert "(1 of them equal a held-out image too, which proves nothing)" in found.copies.sentence
+    assert "(1 of them have one colour or equal a held-out image too" in found.copies.sentence
     chances = [each.p for each in found.copies.counts]
     assert found.copies.found and min(chances) > 0.005, "the proof is in pixels"
     assert found.copies.identical == (2, 7) and found.copies.proof == (7,)
     assert [(each.image, each.source) for each in found.withheld] == [(2, 0), (7, 5)]
     assert "1 images of set equal a training image" in " ".join(found.copies.notes)
+
+
+def test_an_empty_image_proves_nothing(tmp_path: Path) -> None:
+    """By chance no held-out slice is black."""
+    train, holdout, synthetic = texture(60, 1), texture(30, 2), texture(40, 3)
+    train[0] = synthetic[2] = 0
+    sets = [as_set(each, "set") for each in (train, holdout, synthetic)]
+    assert find_identical(*sets) == Identical((2,), (0,), (), 0)
+    found = search(*sets, folder=tmp_path, planted=5).copies
+    assert not found.found and found.identical == (2,) and 2 in found.withhold
 
 
 def test_few_groups_and_other_sizes_are_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from synthograph.core.errors import UserError
 from synthograph.metrics.audit.overlap import OVERLAP_ALPHA, by_chance, content_overlap
 from synthograph.metrics.audit.search import Index
 from tests.metrics.audit.pictures import as_set, texture
@@ -45,6 +46,21 @@ def test_one_false_alarm_among_few_images_is_not_believed(tmp_path: Path) -> Non
     holdout[5] = train[5]
     equal = content_overlap(Index(as_set(train, "a"), tmp_path), as_set(holdout, "b"))
     assert equal.believed == equal.share == 1 / 40, "an equal image is no false alarm"
+
+
+def test_empty_images_of_both_sides_say_nothing(tmp_path: Path) -> None:
+    """The first and last slices of a volume are often black, whoever is shown."""
+    train, holdout = texture(80, 1), texture(40, 2)
+    train[::8] = holdout[::5] = 0
+    holdout[3] = 40  # no training image has this colour
+    holdout[9] = train[9]
+    found = content_overlap(Index(as_set(train, "a"), tmp_path), as_set(holdout, "b"))
+    assert found.identical == (9,) and [pair[:2] for pair in found.pairs] == [(9, 9)]
+    assert found.share == found.believed == 1 / 31 and found.images == 31
+    assert "9 images of b of one colour" in found.notes[0]
+    holdout[:] = 0
+    with pytest.raises(UserError, match="b: every image has one colour"):
+        content_overlap(Index(as_set(train, "a"), tmp_path), as_set(holdout, "b"))
 
 
 def test_false_alarms_follow_the_binomial_law() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import synthograph
-from synthograph.archive.batches import ImageSet
+from synthograph.archive.batches import ArchiveRows, ImageSet
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 from synthograph.core.progress import Tracks, silent
@@ -108,12 +108,10 @@ def check(request: AuditSets) -> None:
     evaluate.check(evaluate.EvaluationTask(holdout, synthetic, train, measures=()))
 
 
-def refuse_seen(
-    trained: Trained, groups: Mapping[str, str], images: Mapping[str, str], name: str
-) -> list[str]:
+def refuse_seen(trained: Trained, images: ArchiveRows) -> list[str]:
     """`refuse_overlap` for a hold-out, whose way out is another split."""
     try:
-        return refuse_overlap(trained, groups, images, name)
+        return refuse_overlap(trained, images)
     except UserError as error:
         found = str(error).partition(": measure on")[0]
         raise UserError(

@@ -342,7 +342,9 @@ def _in_words(copies: Copies, images: int) -> str:
 def _unproven(copies: Copies) -> str:
     """How many of the equal images prove nothing, in brackets."""
     count = len(copies.identical) - len(copies.proof)
-    return f" ({count} of them equal a held-out image too, which proves nothing)" if count else ""
+    if not count:
+        return ""
+    return f" ({count} of them have one colour or equal a held-out image too, which proves nothing)"
 
 
 def exact_words(copies: Copies) -> str | None:

@@ -3,8 +3,11 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
+import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from synthograph.archive.batches import ImageSet
@@ -14,9 +17,9 @@ from synthograph.archive.batches import ImageSet
 class Identical:
     """Places of the synthetic images that equal a training image in every pixel, and of that one.
 
-    `proof` are those of them that equal no held-out image: an image that patients of both sets
-    have, such as an empty one, need not come from training. `held` counts held-out images that
-    equal a training image.
+    `proof` are those of them that have more than one colour and equal no held-out image: an image
+    that patients of both sets have, or any may have, such as an empty one, need not come from
+    training. `held` counts held-out images of more than one colour that equal a training image.
     """
 
     images: tuple[int, ...]
@@ -35,9 +38,16 @@ def digests(batches: Iterable[Tensor]) -> list[bytes]:
 
 
 def identical(train: ImageSet, other: ImageSet) -> tuple[int, ...]:
-    """Images that equal a training image in every pixel."""
-    known = set(digests(train.batches()))
-    return tuple(i for i, digest in enumerate(digests(other.batches())) if digest in known)
+    """Images of more than one colour that equal a training image in every pixel."""
+    known, shows = set(digests(train.batches())), ~empty(other)
+    found = digests(other.batches())
+    return tuple(i for i, digest in enumerate(found) if digest in known and shows[i])
+
+
+def empty(images: ImageSet) -> Bool[Tensor, " n"]:
+    """Which images have one colour: they are equal by chance, and say nothing of whom they show."""
+    flat = [batch.flatten(2) for batch in images.batches()]
+    return torch.cat([(each == each[..., :1]).all(2).all(1) for each in flat])
 
 
 def find_identical(train: ImageSet, holdout: ImageSet, synthetic: ImageSet) -> Identical:
@@ -45,10 +55,12 @@ def find_identical(train: ImageSet, holdout: ImageSet, synthetic: ImageSet) -> I
     ours, held, found = (digests(images.batches()) for images in (train, holdout, synthetic))
     places = {digest: place for place, digest in reversed(list(enumerate(ours)))}
     same = [place for place, digest in enumerate(found) if digest in places]
-    common = places.keys() & held
+    empties = ((held, empty(holdout)), (found, empty(synthetic)))
+    blank = {digest for side, each in empties for digest in compress(side, each.tolist())}
+    common = (places.keys() & set(held)) - blank
     return Identical(
         images=tuple(same),
         sources=tuple(places[found[place]] for place in same),
-        proof=tuple(place for place in same if found[place] not in common),
+        proof=tuple(place for place in same if found[place] not in common | blank),
         held=sum(digest in common for digest in held),
     )

@@ -8,6 +8,7 @@ import torch
 from scipy.stats import beta
 
 from synthograph.archive.batches import ImageSet
+from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.calibration import (
     AgreementScale,
@@ -16,7 +17,7 @@ from synthograph.metrics.audit.calibration import (
     threshold_by_tail,
 )
 from synthograph.metrics.audit.copies import REAL
-from synthograph.metrics.audit.identical import identical
+from synthograph.metrics.audit.identical import empty, identical
 from synthograph.metrics.audit.search import Index
 from synthograph.metrics.audit.sets import check_sets, drawn, provenance
 from synthograph.results.audit import Overlap
@@ -41,6 +42,7 @@ def content_overlap(index: Index, holdout: ImageSet, *, seed: int = 0) -> Overla
     The threshold is where the tail of the scores of training images, each against all other groups,
     comes to one in a thousand. It is fitted by the median of the highest tenth: a few
     duplicates within the training set raise it, but do not set it, and are counted in a note.
+    Images of one colour, such as empty slices, are equal by chance, and left out on both sides.
 
     Args:
         index: of training images.
@@ -48,40 +50,49 @@ def content_overlap(index: Index, holdout: ImageSet, *, seed: int = 0) -> Overla
         seed: of which training images the threshold is set on, where there are many.
 
     Raises:
-        UserError: different kinds of images, or too few of them.
+        UserError: different kinds of images, too few of them, or none that shows anything.
     """
     train = index.images
     check_sets(train, holdout)
     chosen = drawn(train.count, REAL, Streams(seed, "audit/overlap/"), "real")
+    chosen = chosen[~empty(train)[chosen]]
+    every = (~empty(holdout)).nonzero()[:, 0]
+    for images, shown in ((train, chosen), (holdout, every)):
+        if not len(shown):
+            raise UserError(
+                f"{images.name}: every image has one colour, so nothing can be searched"
+            )
+    blank = holdout.count - len(every)
     real = index.among_others(chosen)
-    every = torch.arange(holdout.count)
     held = index.candidates(holdout, every, "hold-out against training images")
     scale = AgreementScale.of(real, index.padded_among_others(chosen))
     known, (scores, nearest) = scale.scores(real)[0], scale.scores(held)
     threshold = threshold_by_tail(known, RATE)
     same = identical(train, holdout)
-    flagged = scores >= threshold.score
-    flagged[list(same)] = True
+    flagged = (scores >= threshold.score) | torch.isin(every, torch.tensor(same, dtype=every.dtype))
     count = int(flagged.sum())
-    effect = design_effect(scores, holdout.groups)
-    images = holdout.count / effect
+    effect = design_effect(scores, holdout.groups[every])
+    images = len(every) / effect
     order = scores.argsort(descending=True, stable=True)[:PAIRS].tolist()
     duplicates = (
         f"{threshold.above} of {threshold.images} training images have a near-duplicate in another "
         "group of the training set: look whether its groups are right"
     )
+    left_out = f"{blank} images of {holdout.name} of one colour are equal by chance, and left out"
     noted = threshold.above > max(10 * RATE * threshold.images, 1)
     p = by_chance((count - len(same)) / effect, images - len(same) / effect)
     found = Overlap(
-        share=count / holdout.count,
+        share=count / len(every),
         interval=clopper_pearson(count / effect, images),
         p=p,
-        believed=(count if p < OVERLAP_ALPHA else len(same)) / holdout.count,
-        pairs=tuple((i, int(nearest[i]), float(scores[i])) for i in order if flagged[i]),
+        believed=(count if p < OVERLAP_ALPHA else len(same)) / len(every),
+        pairs=tuple(
+            (int(every[i]), int(nearest[i]), float(scores[i])) for i in order if flagged[i]
+        ),
         identical=same,
-        images=holdout.count,
+        images=len(every),
         threshold=threshold,
-        notes=(duplicates,) if noted else (),
+        notes=(*([left_out] if blank else ()), *([duplicates] if noted else ())),
         provenance={
             **provenance({"train": train, "holdout": holdout}, seed),
             "design_effect": effect,

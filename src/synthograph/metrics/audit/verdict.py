@@ -13,9 +13,10 @@ MAX_OVERLAP = 0.01
 
 RULE = (
     "The first of these that holds is the answer. "
-    f"'{AuditAnswer.COPIES}': a synthetic image equals a training image, and no held-out one, in "
-    f"every pixel. '{AuditAnswer.UNDECIDABLE}': more than {MAX_OVERLAP:.0%} of the held-out images "
-    "are near-duplicates of training images, more than false alarms explain (chance below "
+    f"'{AuditAnswer.COPIES}': a synthetic image of more than one colour equals a training image, "
+    f"and no held-out one, in every pixel. '{AuditAnswer.UNDECIDABLE}': more than "
+    f"{MAX_OVERLAP:.0%} of the held-out images are near-duplicates of "
+    "training images, more than false alarms explain (chance below "
     f"{OVERLAP_ALPHA:.0%}); or there are too few patients to know what chance does; or the search "
     "finds less than half of the copies that were planted unchanged. "
     f"'{AuditAnswer.COPIES}': more synthetic images are flagged as copies than real images of "
