@@ -14,10 +14,12 @@ from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.core.errors import DiskFullError
 from synthograph.features import registry
 from synthograph.metrics import columns
-from synthograph.models.snapshot import save_snapshot
+from synthograph.models.snapshot import load, save_snapshot
 from synthograph.results import Evaluation
 from synthograph.training.run import create_run
 from synthograph.training.setup import make_session, open_data, resolve_run
+from synthograph.workflows.evaluation_inputs import EvaluationSource
+from synthograph.workflows.requests import EvaluateRequest
 from tests.cli.conftest import Typed
 from tests.conftest import NVIDIA, make_archive
 from tests.metrics.images import Means
@@ -150,6 +152,19 @@ def test_images_of_another_hospital_are_no_training_images(
     assert code == 2 and "holds no image that the generator was trained on" in error
     code, _, error = judge(*common, "--metrics", "path_length_20")
     assert code == 2 and "takes labels from the images that the generator was trained on" in error
+
+
+def test_a_new_split_does_not_change_what_the_generator_saw(run: Path, cells: Path) -> None:
+    snapshot = load(run / "snapshots" / "generator-000000.safetensors")
+
+    def seen() -> list[str]:
+        source = EvaluationSource(EvaluateRequest(run=run), open_archive(cells), None, snapshot)
+        return sorted(row.file for row in source.train.rows)
+
+    before = seen()
+    split_archive(cells, SplitOptions(test=0.3, val=0.0, seed=7), force=True)
+    again = [row.file for row in open_archive(cells).rows if row.split == "train"]
+    assert seen() == before != sorted(again)
 
 
 def test_what_stands_for_unknown_training_images_is_said(judge: Typed, cells: Path) -> None:

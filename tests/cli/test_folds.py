@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.reader import ArchiveInfo, open_archive
 from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.archive.writer import ArchiveWriter, encode
@@ -31,7 +32,7 @@ def cells(tmp_path: Path) -> Path:
     return path
 
 
-def generated(cells: Path, fold: int, *, copies: bool) -> Path:
+def generated(cells: Path, fold: int, *, copies: bool, digests: bool = True) -> Path:
     """Images of a generator that was trained without a fold: of what it saw, or new ones."""
     archive, path = open_archive(cells), cells.with_name(f"made{fold}.zip")
     writer = ArchiveWriter(path, {"fold": fold})
@@ -44,7 +45,14 @@ def generated(cells: Path, fold: int, *, copies: bool) -> Path:
                 pixels = np.clip(pixels + rng.integers(-40, 40), 0, 255).astype(np.uint8)
             made = replace(row, file="", split=None, fold=None, origin="synthetic")
             writer.add([encode({"image": pixels}, None, made)])
-    about = {"config": {"data": {"fold": fold}}, "images_hash": archive.images_hash}
+    about = {
+        "config": {"data": {"fold": fold}},
+        "images_hash": archive.images_hash,
+        "manifest_hash": archive.manifest_hash,
+    }
+    if digests:
+        seen = ArchiveRows(archive, [row for row in archive.rows if row.fold != fold])
+        about["group_digests"] = sorted(seen.groups)
     info = archive.info
     writer.finish(
         ArchiveInfo(classes=info.classes, spec=info.spec, namespace="m", snapshots=[about])
@@ -92,6 +100,18 @@ def test_a_dry_run_checks_and_writes_nothing(
     assert code == 2 and "give at least two" in error
     code, _, error = compare(*both, "--synthetic", made[0], "--holdout", cells)
     assert code == 2 and "--synthetic and --holdout would not change" in error
+
+
+@pytest.mark.parametrize("digests", [True, False])
+def test_folds_that_were_drawn_again_clear_nobody(
+    compare: Typed, cells: Path, digests: bool
+) -> None:
+    made = [generated(cells, fold, copies=True, digests=digests) for fold in (2, 0, 1)]
+    words = [word for path in made for word in ("--per-fold", path)]
+    split_archive(cells, SplitOptions(test=0.0, val=0.0, folds=3, seed=5), force=True)
+    code, _, error = compare(*words, "--train", cells)
+    assert code == 2 and "cells.zip was split again since it was trained" in error
+    assert ("groups of fold 2" in error) is digests
 
 
 def test_sets_that_do_not_belong_together(compare: Typed, cells: Path, tmp_path: Path) -> None:

@@ -67,10 +67,12 @@ def test_numbers_per_class_are_refused(words: list[str], message: str) -> None:
 
 
 def test_thousands_in_class_order() -> None:
-    assert mixing.by_thousands("0,1.5", ["NV", "MEL"]) == {"NV": 0, "MEL": 1500}
+    assert mixing.by_thousands("0,1.5", ["NV", "MEL"], limit=2000) == {"NV": 0, "MEL": 1500}
     for text in ("15", "0,15,1", "0,x", ""):
         with pytest.raises(UserError, match="thousands of images"):
-            mixing.by_thousands(text, ["NV", "MEL"])
+            mixing.by_thousands(text, ["NV", "MEL"], limit=2000)
+    with pytest.raises(UserError, match="at most 2 thousand of a class"):
+        mixing.by_thousands("0,2.5", ["NV", "MEL"], limit=2000)
 
 
 def rows(label: str, count: int, **columns: str) -> list[Row]:
@@ -128,6 +130,8 @@ def test_a_file_of_the_thyroid_project_counts_its_last_seed_out(tmp_path: Path) 
     assert [row.file for row in drawn["benign"]] == ["FA0.png", "FA1.png", "FA2.png"]
     with pytest.raises(UserError, match="no image of class PTC with seed 5"):
         mixing.take_seeds(made[:5], taken, "set")
+    with pytest.raises(UserError, match="sets: have 2 images of class PTC with seed 5"):
+        mixing.take_seeds([*made, *rows("PTC", 8)], taken, "sets")
 
 
 @pytest.mark.parametrize(

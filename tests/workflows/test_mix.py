@@ -126,6 +126,37 @@ def test_repeated_real_images_are_of_the_training_split(real: Path, tmp_path: Pa
     assert all(row.real for row in copies)
 
 
+def test_real_images_that_were_replaced_are_not_the_ones_repeated(
+    real: Path, tmp_path: Path
+) -> None:
+    options = dict(real=real, control="duplicates", dest=tmp_path / "m.zip")
+    sg.mix(**options, replace="0.5")
+    rows, before = train_rows(tmp_path / "m.zip"), train_rows(real)
+    pixels = ArchiveRows(open_archive(tmp_path / "m.zip"), rows).pixels
+    assert len(rows) == len(before)
+    assert len(pixels) == pytest.approx(len(before) / 2, abs=1), "the other half is gone"
+    for nothing_left in ({"replace": "1"}, {"only_synthetic": "all"}):
+        with pytest.raises(UserError, match="no real training image that could be repeated"):
+            sg.mix(**options, **nothing_left, force=True)
+
+
+def test_a_file_of_amounts_takes_what_it_names(real: Path, tmp_path: Path) -> None:
+    made, file = synthetic(tmp_path / "made.zip", real), tmp_path / "amounts.json"
+    file.write_text('{"classes": ["dark"], "seeds": ["2-5"], "class_map": ["bright"]}')
+    options = dict(real=real, synthetic=(made,), amounts=file, dest=tmp_path / "m.zip")
+    result = sg.mix(**options)
+    assert result.added == {"dark": 0, "bright": 3}
+    mixed = open_archive(tmp_path / "m.zip")
+    joined = [row for row in mixed.rows if not row.real]
+    assert [(r.label, r.split, r.columns["seed"]) for r in joined] == [
+        ("bright", "train", str(seed)) for seed in (2, 3, 4)
+    ]
+    assert mixed.info.snapshots == open_archive(made).info.snapshots
+    for control in ("duplicates", "augmentation", "shuffled"):
+        with pytest.raises(UserError, match=f"--control {control}: --amounts names"):
+            sg.mix(**options, control=control, force=True)
+
+
 def test_only_real_and_only_synthetic(real: Path, tmp_path: Path) -> None:
     made = synthetic(tmp_path / "made.zip", real)
     sg.mix(real, only_real=True, dest=tmp_path / "r.zip")
@@ -178,6 +209,7 @@ def test_what_cannot_be_known_is_said(real: Path, tmp_path: Path) -> None:
         ({"add": "grey=1"}, "class 'grey': known are"),
         ({"replace": "1.5"}, "from 0 to 1"),
         ({"synt_n_imgs": "1"}, "thousands of images"),
+        ({"synt_n_imgs": "0,99999999", "control": "duplicates"}, "at most .* thousand"),
         ({"add": "1", "synthetic": ()}, "--synthetic is missing"),
     ],
 )

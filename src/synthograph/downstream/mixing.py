@@ -7,6 +7,7 @@ decides, so that a larger amount holds every image of a smaller one.
 
 import enum
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,11 +142,11 @@ def _joined(words: Sequence[str], classes: Sequence[str]) -> list[str]:
     return [*found, *waiting]
 
 
-def by_thousands(text: str, classes: Sequence[str]) -> dict[str, float]:
+def by_thousands(text: str, classes: Sequence[str], *, limit: float) -> dict[str, float]:
     """Thousands of images per class in class order, as the skin-lesion project writes them: `0,15`.
 
     Raises:
-        UserError: there is not one number per class.
+        UserError: there is not one number per class, or one is more than `limit` images.
     """
     parts = text.split(",")
     if len(parts) != len(classes) or not all(re.fullmatch(r"\s*\d+(\.\d+)?\s*", p) for p in parts):
@@ -154,7 +155,10 @@ def by_thousands(text: str, classes: Sequence[str]) -> dict[str, float]:
             f"--synt-n-imgs {text!r}: give thousands of images for each of the {len(classes)} "
             f"classes ({', '.join(classes)}), such as {example}"
         )
-    return {name: 1000 * float(part) for name, part in zip(classes, parts, strict=True)}
+    found = {name: 1000 * float(part) for name, part in zip(classes, parts, strict=True)}
+    if max(found.values()) > limit:
+        raise UserError(f"--synt-n-imgs {text!r}: at most {limit / 1000:g} thousand of a class")
+    return found
 
 
 class PublishedAmounts(Config):
@@ -295,11 +299,18 @@ def take_seeds(rows: Sequence[Row], asked: Sequence[Taken], what: str) -> dict[s
     """The synthetic rows of exactly these classes and seeds, by the class that they become.
 
     Raises:
-        UserError: one of them is not there.
+        UserError: one of them is not there, or there are several.
     """
     there = {(row.label, row.columns.get(SEED, "")): row for row in rows}
+    times = Counter((row.label, row.columns.get(SEED, "")) for row in rows)
     found: dict[str, list[Row]] = {}
     for each in asked:
+        several = [seed for seed in each.seeds if times[each.made, str(seed)] > 1]
+        if several:
+            raise UserError(
+                f"{what}: have {times[each.made, str(several[0])]} images of class {each.made} "
+                f"with seed {several[0]}, and --amounts does not say which: name one set"
+            )
         missing = [seed for seed in each.seeds if (each.made, str(seed)) not in there]
         if missing:
             raise UserError(

@@ -18,6 +18,7 @@ from synthograph.features.registry import feature_folder
 from synthograph.metrics.audit.cross_fold import check_unseen, cross_fold
 from synthograph.metrics.audit.nearness import nearness
 from synthograph.metrics.columns import features_of
+from synthograph.metrics.overlap import trained_on
 from synthograph.results.folds import CrossFold, FoldTest
 from synthograph.results.provenance import Features, Provenance
 from synthograph.stats.sample import Sample
@@ -104,6 +105,15 @@ def _left_out(synthetic: Archive, real: Archive) -> int:
         raise UserError(
             f"{synthetic.path}: its generator was not trained with --fold on {real.path.name}, so "
             "nothing tells what it did not see"
+        )
+    left_out = ArchiveRows(real, [row for row in real.rows if row.fold == fold])
+    trained = trained_on(documents)
+    seen = trained.groups_among(left_out.groups)
+    if seen or (not trained.known and document.get("manifest_hash") != real.manifest_hash):
+        saw = f"saw {len(seen)} groups of fold {fold}" if seen else "does not say what it saw"
+        raise UserError(
+            f"{synthetic.path}: its generator {saw}, and {real.path.name} was split again since it "
+            "was trained: give the archive as it was then, or train the generators again"
         )
     return int(fold)
 

@@ -97,16 +97,21 @@ class EvaluationSource:
 
     @cached_property
     def train(self) -> ArchiveRows:
-        """The training images: those that the run selected, else those of the recorded groups;
-        where nothing is recorded, split train, or all images. There may be none.
+        """The training images: those that the run selected, unless the archive was split again;
+        else those of the recorded groups; where nothing is recorded, split train, or all images.
+        There may be none.
         """
-        data, rows = self.training, list(self.real.rows)
+        data, known = self.training, self.trained.groups
         if data:
             chosen = RowSelection(data.get("split"), data.get("fold"), data.get("subset"))
             rows = select_rows(self.real, chosen, data["seed"])
-        elif self.trained.known:
+            selected = ArchiveRows(self.real, rows, common_split(rows))
+            if not known or selected.groups.keys() <= known:
+                return selected
+        rows = list(self.real.rows)
+        if self.trained.known:
             names = ArchiveRows(self.real, rows).groups
-            seen = {names[digest] for digest in names.keys() & self.trained.groups}
+            seen = {names[digest] for digest in names.keys() & known}
             rows = [row for row in rows if row.group in seen]
         else:
             rows = in_split(rows, self.stand_in)

@@ -35,6 +35,7 @@ UNRECORDED = {"dest", "force", "dry_run", "link"}
 """Fields of a request that decide nothing of the mixture."""
 ALL = "all"
 """As many synthetic images as there were real ones."""
+SETS = "the synthetic sets"
 ORIGIN_FILE = "file_in_set"
 """Column of synthetic images: the file in the set that they were taken from."""
 
@@ -89,8 +90,7 @@ def run(request: MixRequest, *, progress: Progress) -> MixResult:
     sets = [open_set(path, progress, link=request.link) for path in request.synthetic]
     if request.dest:
         refuse_inputs(request.dest, [*reals, *sets])
-    for real in reals:
-        _check_real(real)
+    _check_reals(reals)
     if control.synthetic and not request.only_real and not sets:
         raise UserError("--synthetic is missing: name one or more sets of 'synthograph generate'")
     info, picks = merged_info(reals), merged(reals)
@@ -99,10 +99,16 @@ def run(request: MixRequest, *, progress: Progress) -> MixResult:
     notes += [note for real in reals for note in _check_pictures(real, reals, sets, progress)]
     rows = [pick.becomes for pick in picks if pick.becomes.split == "train"]
     counts = count_labels(rows, info.classes)
-    amounts, drawn, lines = _choose(request, rule, counts, rows, sets)
-    for line in lines:
+    published = _published(request, counts, sets)
+    amounts = Amounts({}, {}) if published else _amounts(request, rule, counts)
+    for line in _understood(request, published, amounts):
         progress.log(line)
     kept = _kept(rows, counts, amounts, request.seed)
+    made = [row for each in sets for row in each.rows]
+    if published:
+        drawn = mixing.take_seeds(made, published, SETS)
+    else:
+        drawn = _draw(request, amounts.added, _by_class(kept, counts), _by_class(made, counts))
     left = dict.fromkeys(counts, 0) | count_labels(kept, info.classes)
     added = {name: len(drawn.get(name, ())) for name in counts}
     for name in counts:
@@ -113,6 +119,11 @@ def run(request: MixRequest, *, progress: Progress) -> MixResult:
         mixed = _mixed(picks, sets, kept, drawn, control)
         _write(request, info, reals, sets, mixed, progress)
     return MixResult(dest, counts, left, added, control, list(dict.fromkeys(notes)))
+
+
+def _check_reals(reals: Sequence[Archive]) -> None:
+    for real in reals:
+        _check_real(real)
 
 
 def _check_real(real: Archive) -> None:
@@ -243,44 +254,50 @@ def _amounts(request: MixRequest, rule: str, counts: Counts) -> Amounts:
     if request.top_up is not None:
         return mixing.top_up(counts, request.top_up)
     if request.synt_n_imgs is not None:
-        return mixing.add(counts, mixing.by_thousands(request.synt_n_imgs, list(counts)))
+        asked = mixing.by_thousands(request.synt_n_imgs, list(counts), limit=MAX_IMAGES)
+        return mixing.add(counts, asked)
     amounts, most, whole = PER_CLASS[rule]
     words, flag = [word for word in getattr(request, rule) if word != ALL], request.flags()[rule]
     return amounts(counts, mixing.per_class(words, list(counts), flag, limit=most, whole=whole))
 
 
-def _choose(
-    request: MixRequest, rule: str, counts: Counts, rows: Sequence[Row], sets: Sequence[Archive]
-) -> tuple[Amounts, dict[str, list[Row]], list[str]]:
-    """What leaves and joins each class, which rows join, and what was understood."""
-    made = [row for each in sets for row in each.rows]
-    if request.amounts is not None:
-        known = list(dict.fromkeys(name for each in sets for name in each.info.classes))
-        taken = mixing.read_published(request.amounts, known, list(counts))
-        drawn = mixing.take_seeds(made, taken, "the synthetic sets")
-        return Amounts({}, {}), drawn, [f"understood: {each}" for each in taken]
-    amounts, lines = _amounts(request, rule, counts), []
+def _published(
+    request: MixRequest, counts: Counts, sets: Sequence[Archive]
+) -> list[mixing.Taken] | None:
+    """What a file of amounts asks for; None without one."""
+    if request.amounts is None:
+        return None
+    if request.control != Control.NONE.value:
+        raise UserError(
+            f"--control {request.control}: --amounts names the synthetic images themselves: ask "
+            "for the same numbers with --add"
+        )
+    known = list(dict.fromkeys(name for each in sets for name in each.info.classes))
+    return mixing.read_published(request.amounts, known, list(counts))
+
+
+def _understood(
+    request: MixRequest, published: Sequence[mixing.Taken] | None, amounts: Amounts
+) -> Iterator[str]:
+    """What was understood of an option in the words of another project."""
+    yield from (f"understood: {each}" for each in published or ())
     if request.synt_n_imgs is not None:
-        lines = [f"understood: {n} of class {name}" for name, n in amounts.added.items()]
-    return (
-        amounts,
-        _draw(request, amounts.added, _by_class(rows, counts), _by_class(made, counts)),
-        lines,
-    )
+        yield from (f"understood: {n} of class {name}" for name, n in amounts.added.items())
 
 
 def _draw(
     request: MixRequest,
     wanted: Counts,
-    real: Mapping[str, Sequence[Row]],
+    kept: Mapping[str, Sequence[Row]],
     made: Mapping[str, Sequence[Row]],
 ) -> dict[str, list[Row]]:
+    """What joins each class: synthetic images, or the real ones that are left, again."""
     control = Control(request.control)
     if control is Control.AUGMENTATION:
         return {}
     if control is Control.DUPLICATES:
-        return mixing.draw_again(real, wanted, request.seed)
-    drawn = mixing.draw(made, wanted, request.seed, "the synthetic sets")
+        return mixing.draw_again(kept, wanted, request.seed)
+    drawn = mixing.draw(made, wanted, request.seed, SETS)
     return mixing.shuffle_labels(drawn, request.seed) if control is Control.SHUFFLED else drawn
 
 
