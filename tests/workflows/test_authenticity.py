@@ -207,6 +207,8 @@ def test_it_goes_on_with_what_is_projected(
         synthograph.authenticity(**asked)
     with pytest.raises(UserError, match="another network, archive, number, seed or steps"):
         synthograph.authenticity(**asked, steps=3)
+    with pytest.raises(UserError, match=r"own\.zip: holds images of another network, or another"):
+        synthograph.authenticity(**{**asked, "num": 6})
     found = synthograph.authenticity(**asked).authenticity
     assert done == ["train", "held-out", "own", "own"]
     assert [each.size.images for each in found.sets] == [5, 5, 5]

@@ -73,6 +73,10 @@ def test_networks_are_trained_thrice(tmp_path: Path) -> None:
         ("conditions: [real, mixed, real]", "named twice"),
         ("ratios: [0]", "must be greater than 0"),
         ("rule: replace\nratios: [2]", "at most 1"),
+        (
+            "rule: replace\nratios: [0.5, 1]\nconditions: [real, duplicates, mixed]",
+            "none is left",
+        ),
         ("primary: {ratio: 3}", "neither chosen nor one of ratios"),
         ("folds: 1", "a number from 2 to 100, split or external"),
         ("folds: external", "name them as external"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthograph.archive.batches import open_rows
+from synthograph.archive.reader import open_archive
 from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import new_folder, refuse_output, write_bytes, write_text
@@ -146,7 +147,9 @@ def _project(request: AuthenticityRequest, notes: list[str], progress: Progress)
     snapshot = load(find_snapshot(request.network))
     train, held_out = _splits(request.archive, snapshot, notes)
     own = request.outdir / "own.zip"
-    if not request.dry_run and not own.exists():
+    if own.exists():
+        _refuse_other_images(own, request, snapshot)
+    elif not request.dry_run:
         request.outdir.mkdir(parents=True, exist_ok=True)
         classes = snapshot.info.condition.classes
         jobs = [(FIRST_OWN + seed, name) for seed, name in jobs_in_turn(request.num, classes)]
@@ -201,6 +204,17 @@ def _one(
         said = str(stopped).partition(". Go on with:")[0]
         raise StoppedError(f"{said}. Go on with: {request.command_line()}") from None
     return folder
+
+
+def _refuse_other_images(own: Path, request: AuthenticityRequest, snapshot: Snapshot) -> None:
+    """Refuse to take over images of another network, or another number of them."""
+    archive = open_archive(own)
+    networks = {row.columns.get("network") for row in archive.rows}
+    if (networks, len(archive.rows)) != ({snapshot.sha256[:16]}, request.num):
+        raise UserError(
+            f"{own}: holds images of another network, or another number than {request.num}: "
+            "choose another --outdir, or give the options as they were"
+        )
 
 
 def _refuse_other_options(

@@ -329,6 +329,15 @@ class StudySettings(Config):
             raise ValueError(f"primary.ratio: {ratio} is neither {CHOSEN} nor one of ratios")
         if self.rule is MixRule.REPLACE and max(self.ratios) > 1:
             raise ValueError("ratios: a share that is replaced is at most 1")
+        if (
+            self.rule is MixRule.REPLACE
+            and Condition.DUPLICATES in self.conditions
+            and max(self.ratios) == 1
+        ):
+            raise ValueError(
+                "ratios: where all real images are replaced, none is left that the condition "
+                "duplicates could repeat: leave ratio 1 or that condition out"
+            )
         if self.folds == EXTERNAL and not self.external:
             raise ValueError("folds: external needs archives to test on: name them as external")
         names = [Path(path_and_split(text)[0]).name for text in self.external]
