@@ -1,5 +1,6 @@
 """Windows of grey values and conversions of colour."""
 
+import dataclasses
 import pickle
 
 import numpy as np
@@ -112,6 +113,39 @@ def test_percentiles_of_all_images_are_the_same_for_all() -> None:
     one = viewed(items, view)[0].decode
     assert isinstance(one, Viewed) and hash(one) == hash(pickle.loads(pickle.dumps(one)))
     assert not one().columns
+
+
+@dataclasses.dataclass(frozen=True)
+class Shade:
+    """An image of one value."""
+
+    value: int
+
+    def __call__(self) -> DecodedImage:
+        return DecodedImage({"image": np.full((2, 2, 1), self.value, np.uint16)})
+
+
+@pytest.mark.parametrize("views", [2, 24])
+def test_percentiles_are_of_every_view_of_large_sets(views: int) -> None:
+    items = [
+        SourceItem(f"P{patient:04d}_{view}", Shade(300 if view == 0 else 3000))
+        for patient in range(510 if views == 2 else 990)
+        for view in range(views)
+    ]
+    window = Window.parse("1%,99%", WindowScope.ARCHIVE)
+    assert measure_limits(items, window, lambda some, total: some) == {"image": (300, 3000)}
+
+
+def colours() -> DecodedImage:
+    return DecodedImage(
+        {"image": np.broadcast_to(np.array([10, 100, 200], np.uint8), (130, 129, 3))}
+    )
+
+
+def test_percentiles_of_colours_are_of_all_channels() -> None:
+    items = [SourceItem(f"{n}", colours) for n in range(1000)]  # a third of their values is taken
+    window = Window.parse("0%,100%", WindowScope.ARCHIVE)
+    assert measure_limits(items, window, lambda some, total: some) == {"image": (10, 200)}
 
 
 def bright() -> DecodedImage:

@@ -98,6 +98,13 @@ def test_slices_are_thinned_by_number_and_by_content(tmp_path: Path) -> None:
     assert names == ["axial001", "axial004"]
 
 
+def test_the_threshold_of_the_foreground_is_of_all_slices(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 20, (1024, 1024, 2), dtype=np.uint8)
+    values[200:500, 200:500, 1] = 200  # 9 % of that slice
+    file = saved(tmp_path, "v.nii", nifti(values))
+    assert not list(READER.frames(file, Reading(axis=Axis.AXIAL, min_foreground=0.2)))
+
+
 def test_slices_are_brought_to_square_pixels(tmp_path: Path) -> None:
     values = np.zeros((20, 10, 4), np.uint8)
     values[:, :5] = 200

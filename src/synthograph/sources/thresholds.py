@@ -1,8 +1,24 @@
-"""Where grey values part into two kinds."""
+"""A sample of grey values, and where they part into two kinds."""
 
 import numpy as np
 
 _BINS = 256
+
+
+def drawn(values: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """At most so many of the values, drawn at random where there are more: every n-th one may be
+    of the same slice, column or colour each time.
+
+    Args:
+        values: of any shape.
+        most: how many are wanted, 1 or more.
+        rng: which draw; the same value may come more than once.
+
+    Returns:
+        Values [n].
+    """
+    flat = values.reshape(-1)
+    return flat if flat.size <= most else flat[rng.integers(flat.size, size=most)]
 
 
 def otsu(values: np.ndarray) -> float:

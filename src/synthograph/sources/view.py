@@ -14,9 +14,10 @@ from synthograph.core.errors import UserError
 from synthograph.core.progress import Track
 from synthograph.core.record import DecodedImage, Pixels, SourceItem, UnreadableError, array_of
 from synthograph.core.untrusted.documents import JsonObject
+from synthograph.sources.thresholds import drawn
 
 MEASURED_IMAGES = 1000
-"""Images of a set that percentiles are taken from, evenly spread, where there are more."""
+"""Images of a set that percentiles are taken from, drawn at random, where there are more."""
 _SAMPLE = 1 << 24  # values of all of them together
 
 Limits = tuple[float, float]
@@ -231,11 +232,13 @@ def view_volumes(items: Sequence[SourceItem], view: View, track: Track) -> list[
 def measure_limits(items: Sequence[SourceItem], window: Window, track: Track) -> dict[str, Limits]:
     """Modality -> percentiles that are the same for all images.
 
-    They are taken of evenly spread pixels of at most `MEASURED_IMAGES` images; those that
-    cannot be read are left out.
+    They are taken of at most `MEASURED_IMAGES` images and of some pixels of each, the same ones
+    every time; images that cannot be read are left out.
     """
-    step = -(-len(items) // MEASURED_IMAGES)
-    some = items[:: max(step, 1)]
+    rng, some = np.random.default_rng(0), items
+    if len(items) > MEASURED_IMAGES:
+        places = rng.choice(len(items), MEASURED_IMAGES, replace=False)
+        some = [items[place] for place in sorted(places.tolist())]
     per_image = max(_SAMPLE // max(len(some), 1), 256)
     found: dict[str, list[np.ndarray]] = {}
     for item in track(some, len(some)):
@@ -244,8 +247,7 @@ def measure_limits(items: Sequence[SourceItem], window: Window, track: Track) ->
         except UnreadableError:
             continue
         for name, pixels in picture.modalities.items():
-            values = array_of(pixels).reshape(-1)
-            found.setdefault(name, []).append(values[:: max(-(-values.size // per_image), 1)])
+            found.setdefault(name, []).append(drawn(array_of(pixels), per_image, rng))
     return {name: window.limits_of(np.concatenate(values)) for name, values in found.items()}
 
 

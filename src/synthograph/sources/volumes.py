@@ -21,7 +21,7 @@ from synthograph.sources.base import Axis, Frame, Place, Reader, Reading, Source
 from synthograph.sources.bids import columns_of, subject_of
 from synthograph.sources.silence import damage
 from synthograph.sources.spacing import resampled, resampled_ids
-from synthograph.sources.thresholds import otsu
+from synthograph.sources.thresholds import drawn, otsu
 
 MAX_VOLUME_BYTES = 2 << 30
 """Of the values of one file, which are held at once."""
@@ -91,8 +91,8 @@ class _Volume:
 
     def foreground(self) -> float:
         """The stored value above which a voxel is no background."""
-        flat = self.voxels.reshape(-1)
-        return otsu(flat[:: max(flat.size // _SAMPLE, 1)].astype(np.float32))
+        some = drawn(self.voxels, _SAMPLE, np.random.default_rng(0))
+        return otsu(some.astype(np.float32))
 
 
 class VolumeReader(Reader):
