@@ -11,7 +11,12 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from pydicom.sequence import Sequence
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    generate_uid,
+)
 
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Silent
@@ -171,6 +176,27 @@ def test_deflated_files_and_deep_colours(tmp_path: Path) -> None:
     assert READER.read(file, "1", Reading(spacing=2.0))[0].shape == (6, 8, 1)
     saved(tmp_path, "a.dcm", scan(frames[:, :6], PixelSpacing=[1, 1]))
     assert READER.read(file, "1", AS_IT_COMES)[0].shape == (6, 16, 1), "a changed file is read"
+
+
+@pytest.mark.parametrize("identity", ["1.2.3.4", "1.2.826.0.1." + "9" * 50])  # beyond the head, too
+def test_deflated_files_that_grow_as_bombs_do_are_refused(tmp_path: Path, identity: str) -> None:
+    bomb = pydicom.dcmread(io.BytesIO(scan(SOPInstanceUID=identity)))
+    bomb.add_new(0x00291010, "OB", bytes(40 << 20))
+    bomb.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    bomb.file_meta.MediaStorageSOPInstanceUID = identity
+    bomb.save_as(tmp_path / "bomb.dcm", enforce_file_format=True)
+    for head in (128 * b"\0" + b"DICM", b""):  # a preamble is not needed
+        data = head + (tmp_path / "bomb.dcm").read_bytes()[132:]
+        with pytest.raises(UnreadableError, match="as bombs do"):
+            list(READER.frames(saved(tmp_path, f"{len(head)}.dcm", data), AS_IT_COMES))
+    end = 144 + int.from_bytes(data[8:12], "little")
+    file = saved(tmp_path, "command.dcm", (128 * b"\0" + b"DICM" + data)[:end] + bytes(12))
+    with pytest.raises(UnreadableError, match="holds a command set"):
+        list(READER.frames(file, AS_IT_COMES))
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as packed:
+        packed.write(tmp_path / "bomb.dcm", "a.dcm")
+    (reject,) = read_files(FileSourceOptions(source=tmp_path / "set.zip")).rejects
+    assert "as bombs do" in reject.reason
 
 
 def test_eight_bits_stay_eight(tmp_path: Path) -> None:

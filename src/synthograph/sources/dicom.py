@@ -15,6 +15,7 @@ import numpy as np
 import pydicom
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.filereader import read_dataset, read_preamble
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.pixels.utils import pixel_array
@@ -31,7 +32,7 @@ from synthograph.sources.spacing import PixelSize, resampled, resampled_ids
 
 _BARE = (b"\x08\0\0\0UL", b"\x08\0\x05\0CS", b"\x08\0\x08\0CS", b"\x08\0\x16\0UI")
 """How files begin that lack the preamble of part 10."""
-_META = 132
+_META, _META_GROUP = 132, 2
 _SECONDARY_CAPTURES = "1.2.840.10008.5.1.4.1.1.7"
 _LOCALISERS = frozenset(("LOCALIZER", "SCOUT"))
 _PLAIN = frozenset(("AS", "CS", "DS", "IS", "FD", "FL", "US", "UL", "SS", "SL"))
@@ -171,18 +172,29 @@ def _parsed(file: SourceFile, stamp: str) -> FileDataset:
         UnreadableError: damaged, or it grows as compression bombs do.
     """
     with damage(*_DAMAGE, quoted=False):
-        _refuse_bomb(file)
-        return pydicom.dcmread(_open(file), stop_before_pixels=True, force=True)
+        source = _open(file)
+        _refuse_bomb(source)
+        return pydicom.dcmread(source, stop_before_pixels=True, force=True)
 
 
-def _refuse_bomb(file: SourceFile) -> None:
+def _refuse_bomb(source: Path | io.BytesIO) -> None:
     """A deflated file is unpacked whole by pydicom, so its size is found out first."""
-    head = file.head()
-    end = _META + 12 + int.from_bytes(head[140:144], "little")
-    if DeflatedExplicitVRLittleEndian.encode() + b"\0" not in head[:end]:
-        return
-    data = file.read()
-    unpack, rest, size = zlib.decompressobj(-zlib.MAX_WBITS), data[end:], 0
+    copy = io.BytesIO(source.getvalue()) if isinstance(source, io.BytesIO) else source.open("rb")
+    with copy as stream:
+        read_preamble(stream, force=True)
+        meta = read_dataset(
+            stream,
+            is_implicit_VR=False,
+            is_little_endian=True,
+            stop_when=lambda tag, *_: tag.group != _META_GROUP,
+        )
+        next(iter(meta), None)  # where it fails pydicom reads all of them in another way
+        if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+            return
+        data = stream.read()
+    if data.startswith(b"\0\0"):  # group 0, which pydicom would pass over
+        raise UnreadableError("DICOM is damaged: a deflated file holds a command set")
+    unpack, rest, size = zlib.decompressobj(-zlib.MAX_WBITS), data, 0
     while rest and not unpack.eof:
         size += len(unpack.decompress(rest, BOMB_BYTES))
         rest = unpack.unconsumed_tail
