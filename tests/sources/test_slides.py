@@ -1,6 +1,7 @@
 """Whole slides: tiles of tissue at a scale, without ink and blur, a few of each slide."""
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from PIL import Image
 from synthograph.archive.reader import open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Silent
+from synthograph.core.pseudonyms import pseudonym
 from synthograph.core.record import UnreadableError, UnwantedError, array_of
 from synthograph.core.untrusted.containers import Folder, open_container
 from synthograph.sources import slides
-from synthograph.sources.base import AS_IT_COMES, Reading, Slides, SourceFile
+from synthograph.sources.base import AS_IT_COMES, Dicom, Reading, Slides, SourceFile
 from synthograph.sources.readers import find_reader, frames_of
 from synthograph.sources.slides import SlideReader, overview, sharpness, sketch
 from synthograph.workflows import prepare
@@ -76,6 +78,8 @@ def test_tiles_are_those_of_openslide_at_the_scale(tmp_path: Path) -> None:
     assert between.shape == (64, 64, 3)
     frame = next(iter(frames_of(file, half)))
     assert frame.group == "a" and frame.columns["mpp"] == "1" and frame.columns["slide_x"] == "0"
+    hidden = replace(half, dicom=Dicom(salt=b"0123456789abcdef"))
+    assert next(iter(frames_of(file, hidden))).group == pseudonym(b"0123456789abcdef", "a")
 
 
 def test_tissue_is_found_and_ink_is_not(tmp_path: Path) -> None:

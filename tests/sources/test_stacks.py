@@ -4,6 +4,7 @@ import io
 import zipfile
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import tifffile
@@ -264,6 +265,31 @@ def test_pages_share_group_label_split_and_mask(tmp_path: Path) -> None:
     assert {row.split for row in archive.rows if row.group == "test/a/s7"} == {"test"}
     with zipfile.ZipFile(tmp_path / "out.zip") as packed:
         assert sum(name.startswith("masks/") for name in packed.namelist()) == 32
+
+
+def test_pseudonyms_stand_for_names_of_files(tmp_path: Path) -> None:
+    secret, source = "Zanzibar", tmp_path / "in"
+    source.mkdir()
+    affine = np.eye(4)
+    for n in range(3):
+        saved(source, f"{secret}-{n}.tif", np.roll(GREY[n, :, 0], n), imagej=True)
+        volume = nibabel.Nifti1Image(np.roll(GREY[n, :, 1], n).transpose(1, 2, 0), affine)
+        nibabel.save(volume, source / f"{secret}_{n}.nii.gz")
+        nibabel.save(volume, source / f"sub-{secret}{n}_T1w.nii")
+    (tmp_path / "salt").write_bytes(b"0123456789abcdef")
+    request = PrepareRequest(
+        source=source,
+        dest=tmp_path / "out.zip",
+        pages=True,
+        size=16,
+        transform="stretch",
+        workers=1,
+        pseudonymise=tmp_path / "salt",
+    )
+    result = prepare.run(request, progress=Silent())
+    assert isinstance(result, prepare.PrepareResult) and result.summary.groups == 9
+    with zipfile.ZipFile(tmp_path / "out.zip") as packed:
+        assert not any(secret.encode() in packed.read(name) for name in packed.namelist())
 
 
 def test_stacks_in_zip_files(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from synthograph.core.pseudonyms import pseudonym
 from synthograph.core.record import Pixels
 from synthograph.core.untrusted.containers import HEAD_BYTES, Container, Folder
 
@@ -68,7 +69,7 @@ class Dicom:
         window: ends of a window in the values of the file, about which MONOCHROME1 is turned over;
             None where its bits say about which.
         tags: keywords of elements that become columns.
-        salt: what pseudonyms of patients are made with; None to keep their ids.
+        salt: what pseudonyms of groups are made with, of files of all kinds; None to keep ids.
         series: pattern that the description of a series must contain.
         captures: whether secondary captures and localisers are taken too.
     """
@@ -161,6 +162,14 @@ class Reading:
     """What modalities the channels of an image become, in their order; none where they stay."""
     dicom: Dicom = Dicom()
     slides: Slides | None = None
+
+    def group(self, name: str) -> str:
+        """The group that a file's name or content gives; a pseudonym for it where such are wanted.
+
+        Args:
+            name: a patient, or the stem of a file that is a group of its own.
+        """
+        return name if self.dicom.salt is None else pseudonym(self.dicom.salt, name)
 
 
 AS_IT_COMES = Reading()

@@ -22,7 +22,6 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from synthograph.core.errors import UserError
-from synthograph.core.pseudonyms import pseudonym
 from synthograph.core.record import Pixels, UnreadableError
 from synthograph.core.untrusted.containers import BOMB_BYTES, BOMB_RATIO
 from synthograph.sources.base import Dicom, Frame, Grey, Place, Reader, Reading, SourceFile
@@ -107,7 +106,7 @@ class DicomReader(Reader):
                 _refuse_captures(header)
             count = int(header.get("NumberOfFrames") or 1)
             _refuse_frames(file, header, count)
-            group, identity = _group(header, wanted), str(header.get("SOPInstanceUID", ""))
+            group, identity = _group(header, reading), str(header.get("SOPInstanceUID", ""))
             digits = len(str(count - 1))
             for index in range(count):
                 own, number = _of_frame(header, index), f"{index:0{digits}d}"
@@ -353,11 +352,9 @@ def _several(value: Any) -> Sequence[Any]:  # noqa: ANN401 - pydicom's value of 
     return (value,) if isinstance(value, str | bytes) or not isinstance(value, Sequence) else value
 
 
-def _group(header: FileDataset, wanted: Dicom) -> str | None:
+def _group(header: FileDataset, reading: Reading) -> str | None:
     patient = str(header.get("PatientID") or "").strip()
-    if not patient or wanted.salt is None:
-        return patient or None
-    return pseudonym(wanted.salt, patient)
+    return reading.group(patient) if patient else None
 
 
 def _columns(

@@ -176,6 +176,7 @@ def _choose(file: SourceFile, stamp: str, reading: Reading) -> Chosen:
         drawing = drawing_of(file, _bounds(slide), wanted.regions)
         labels = label_tiles(drawing, corners[order], wanted.tile * step, wanted.regions)
         left_out["tiles of which no class of polygons covers enough"] = labels.count(None)
+    group = reading.group(_stem(file.name))
     kept = [
         (n, label) for n, label in zip(order, labels, strict=True) if label or not wanted.regions
     ]
@@ -187,7 +188,7 @@ def _choose(file: SourceFile, stamp: str, reading: Reading) -> Chosen:
         tuple(
             Frame(
                 f"x{x}y{y}",
-                _stem(file.name),
+                group,
                 {
                     "slide_x": str(x),
                     "slide_y": str(y),

@@ -93,7 +93,7 @@ class StackReader(Reader):
         shares = _foregrounds(self, file, names, reading)
         for name in names:
             if shares.get(name, 1.0) >= reading.min_foreground:
-                yield Frame(name, _group(file.name), _columns(name))
+                yield Frame(name, reading.group(_group(file.name)), _columns(name))
 
     def read(
         self, file: SourceFile, frame: str, reading: Reading

@@ -122,6 +122,7 @@ class VolumeReader(Reader):
         slices, times = volume.voxels.shape[_AXES.index(axis)], volume.voxels.shape[3]
         least = volume.foreground() if reading.min_foreground else 0.0
         rows, columns = volume.pixel_sizes(axis)
+        group = reading.group(subject_of(file.name) or _own_group(file.name))
         told = {
             "axis": str(axis),
             "pixel_mm": f"{reading.spacing or rows:g}x{reading.spacing or columns:g}",
@@ -135,7 +136,7 @@ class VolumeReader(Reader):
                         continue
                 yield Frame(
                     _frame_name(axis, index, time if times > 1 else None),
-                    subject_of(file.name) or _own_group(file.name),
+                    group,
                     {**told, "slice": str(index)},
                     volume.place(axis, index),
                 )
