@@ -267,6 +267,41 @@ def test_pages_share_group_label_split_and_mask(tmp_path: Path) -> None:
         assert sum(name.startswith("masks/") for name in packed.namelist()) == 32
 
 
+@pytest.mark.parametrize("every", [1, 4])
+def test_one_mask_or_partner_is_not_that_of_every_page(tmp_path: Path, every: int) -> None:
+    for folder in ("in", "masks", "nir"):
+        (tmp_path / folder).mkdir()
+    saved(tmp_path / "in", "a.tif", GREY[0, :, 0], photometric="minisblack")
+    for folder in ("masks", "nir"):
+        Image.fromarray(GREY[0, 0, 0] // 200).save(tmp_path / folder / "a.png")
+    reading = Reading(pages=True, every=every)
+    options = FileSourceOptions(source=tmp_path / "in", masks=tmp_path / "masks", reading=reading)
+    found = read_files(options)
+    (reject,) = found.rejects
+    assert not found.items
+    assert reject.reason.startswith("masks file 'a.png' is one image, 'a.tif' holds 4; save it")
+    nir = {"nir": tmp_path / "nir"}
+    options = FileSourceOptions(source=tmp_path / "in", modalities=nir, reading=reading)
+    (reject,) = read_files(options).rejects
+    assert reject.reason.startswith("nir file 'a.png' is one image")
+
+
+def test_a_mask_of_one_page_is_that_of_a_file_of_one_page(tmp_path: Path) -> None:
+    for folder in ("in", "masks"):
+        (tmp_path / folder).mkdir()
+    bands = GREY[0].reshape(8, 12, 16)[:5].transpose(1, 2, 0)
+    told = {"photometric": "minisblack", "planarconfig": "contig", "metadata": None}
+    saved(tmp_path / "in", "a.tif", bands, **told)
+    Image.fromarray(GREY[0, 0, 0] // 200).save(tmp_path / "masks" / "a.png")
+    options = FileSourceOptions(
+        source=tmp_path / "in",
+        masks=tmp_path / "masks",
+        reading=Reading(pages=True, channels=tuple("vwxyz")),
+    )
+    (item,) = read_files(options).items
+    assert item.decode().mask is not None
+
+
 def test_pseudonyms_stand_for_names_of_files(tmp_path: Path) -> None:
     secret, source = "Zanzibar", tmp_path / "in"
     source.mkdir()

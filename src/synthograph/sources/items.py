@@ -8,9 +8,11 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 from synthograph.core.record import SourceItem, UnreadableError
 from synthograph.core.spec import MASKS
-from synthograph.sources.base import Frame, SourceFile
+from synthograph.core.untrusted.containers import Container
+from synthograph.sources.base import Frame, Reading, SourceFile
 from synthograph.sources.facts import Facts
-from synthograph.sources.readers import FileDecoder, frames_of
+from synthograph.sources.raster import RasterReader
+from synthograph.sources.readers import FileDecoder, find_reader, frames_of
 
 
 def items_of(
@@ -40,7 +42,8 @@ def items_of(
                     f"{columns[key]!r}; rename one of the columns"
                 )
     frames = list(frames_of(file, decoder.reading))
-    check_places(decoder, frames)
+    masks = [(MASKS, *decoder.mask)] if decoder.mask else []
+    check_partners(file, frames, (*decoder.parts[1:], *masks), decoder.reading)
     for frame in frames:
         if frame.identity and seen.setdefault(frame.identity, name) != name:
             continue
@@ -80,15 +83,28 @@ def remark_left_out(left_out: Mapping[str, Mapping[str, int]]) -> list[str]:
     return [f"left out of {len(left_out)} file(s): {told}"]
 
 
-def check_places(decoder: FileDecoder, frames: Sequence[Frame]) -> None:
-    """Refuse partners that do not lie where the image does in the patient.
+def check_partners(
+    file: SourceFile,
+    frames: Sequence[Frame],
+    partners: Sequence[tuple[str, Container, str]],
+    reading: Reading,
+) -> None:
+    """Refuse partners that do not fit the images of a file one by one.
+
+    Args:
+        file: that holds the images.
+        frames: those that are wanted.
+        partners: (modality or `MASKS`, container, name) of each.
+        reading: what is wanted of all these files.
 
     Raises:
-        UnreadableError: one is elsewhere, or has other slices.
+        UnreadableError: one is a single image beside several, lies elsewhere in the patient, or has
+            other slices.
     """
-    whole = dataclasses.replace(decoder.reading, every=1, min_foreground=0.0)
-    masks = [(MASKS, *decoder.mask)] if decoder.mask else []
-    for what, container, name in (*decoder.parts[1:], *masks):
+    whole = dataclasses.replace(reading, every=1, min_foreground=0.0)
+    if any(frame.name for frame in frames):
+        _refuse_single(file, partners, whole)
+    for what, container, name in partners:
         if not any(frame.place for frame in frames):
             return
         places = {f.name: f.place for f in frames_of(SourceFile(container, name), whole)}
@@ -98,4 +114,18 @@ def check_places(decoder: FileDecoder, frames: Sequence[Frame]) -> None:
                 raise UnreadableError(
                     f"{what} file {name!r} does not lie where the image does at {frame.name}: "
                     "register both to each other and save them on one grid"
+                )
+
+
+def _refuse_single(
+    file: SourceFile, partners: Sequence[tuple[str, Container, str]], whole: Reading
+) -> None:
+    """A picture of one image says nothing of all pages of a file."""
+    for what, container, name in partners:
+        if isinstance(find_reader(SourceFile(container, name), whole), RasterReader):
+            count = sum(1 for _ in frames_of(file, whole))
+            if count > 1:
+                raise UnreadableError(
+                    f"{what} file {name!r} is one image, {file.name!r} holds {count}; save it as a "
+                    "stack with a page for each"
                 )
