@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 
 from synthograph.core.record import UnreadableError, array_of
 from synthograph.core.untrusted.containers import Folder
@@ -202,6 +203,16 @@ def test_what_no_rule_fits_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(UnreadableError, match="class ids are 0 to 255"):
         monkeypatch.undo()
         READER.read_mask(saved(tmp_path, "ids.nii", nifti()), "axial000", AS_IT_COMES)
+
+
+def test_a_volume_is_no_mask_of_a_picture(tmp_path: Path) -> None:
+    for folder in ("in", "masks"):
+        (tmp_path / folder).mkdir()
+    Image.new("L", (5, 6)).save(tmp_path / "in" / "a.png")
+    saved(tmp_path, "masks/a.nii", nifti())
+    (item,) = read_files(FileSourceOptions(source=tmp_path / "in", masks=tmp_path / "masks")).items
+    with pytest.raises(UnreadableError, match=r"'a.nii': is a volume of slices, and has no image"):
+        item.decode()
 
 
 def test_otsu_parts_two_kinds() -> None:

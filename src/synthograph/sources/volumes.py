@@ -173,7 +173,9 @@ def _frame_name(axis: Axis, index: int, time: int | None) -> str:
 
 
 def _parse_frame(frame: str) -> tuple[Axis, int, int]:
-    axis = next(axis for axis in Axis if frame.startswith(axis))
+    axis = next((axis for axis in Axis if frame.startswith(axis)), None)
+    if axis is None:
+        raise UnreadableError(f"is a volume of slices, and has no image {frame or 'by itself'}")
     index, _, time = frame.removeprefix(axis).partition("t")
     return axis, int(index), int(time or 0)
 

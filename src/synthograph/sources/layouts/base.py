@@ -1,7 +1,7 @@
 """What every layout is, and how its images are decoded."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, cast, get_args
 
@@ -17,11 +17,16 @@ from synthograph.core.record import (
     array_of,
     size_of,
 )
+from synthograph.core.spec import MASKS
 from synthograph.core.untrusted.containers import Container, open_container
 from synthograph.core.untrusted.documents import JsonObject, as_text, parse_json
-from synthograph.sources.base import AS_IT_COMES, SourceFile
+from synthograph.sources.base import AS_IT_COMES, Dicom, Frame, Reading, SourceFile
 from synthograph.sources.cells import split_of, split_words
-from synthograph.sources.readers import find_reader, is_image
+from synthograph.sources.items import check_partners
+from synthograph.sources.readers import find_reader, frames_of, is_image
+
+_LISTED = Reading(dicom=Dicom(captures=True))
+"""What somebody lists is wanted."""
 
 MaskOf = Callable[[Container, tuple[int, int]], np.ndarray]
 """Reads the mask of an image of a height and width; picklable."""
@@ -50,15 +55,16 @@ class Layout(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MaskFile:
-    """A mask as a file, its values numbered anew where `values` says so."""
+    """A mask as a file, or in an image of one, its values numbered anew where `values` says so."""
 
     name: str
     values: Mapping[int, int] = field(default_factory=dict)
+    frame: str = ""
 
     def __call__(self, source: Container, size: tuple[int, int]) -> np.ndarray:
         """Class ids [h, w]."""
         file = SourceFile(source, self.name)
-        mask = find_reader(file, AS_IT_COMES).read_mask(file, "", AS_IT_COMES)
+        mask = find_reader(file, AS_IT_COMES).read_mask(file, self.frame, AS_IT_COMES)
         table = np.arange(256, dtype=np.uint8)
         for value, meant in self.values.items():
             table[value] = meant
@@ -67,7 +73,7 @@ class MaskFile:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One image.
+    """One image, or all of the files of a volume.
 
     Attributes:
         files: modality -> its files, whose channels are put together.
@@ -82,11 +88,21 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class EntryDecoder:
-    """Decodes one entry; picklable."""
+    """Decodes one image of an entry; picklable.
+
+    Attributes:
+        source: folder or zip.
+        files: modality -> its files.
+        mask: reads its mask; None where it has none.
+        frame: which image of these files.
+        refused: why they hold none; empty where they do.
+    """
 
     source: Container
     files: Mapping[str, tuple[str, ...]]
     mask: MaskOf | None
+    frame: str = ""
+    refused: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -100,6 +116,8 @@ class EntryDecoder:
         Raises:
             UnreadableError: a file cannot be decoded, or sizes differ.
         """
+        if self.refused:
+            raise UnreadableError(self.refused)
         notes: list[str] = []
         modalities = {name: self._together(files, notes) for name, files in self.files.items()}
         sizes = {name: size_of(pixels) for name, pixels in modalities.items()}
@@ -115,7 +133,7 @@ class EntryDecoder:
         parts = []
         for name in names:
             file = SourceFile(self.source, name)
-            pixels, further = find_reader(file, AS_IT_COMES).read(file, "", AS_IT_COMES)
+            pixels, further = find_reader(file, AS_IT_COMES).read(file, self.frame, AS_IT_COMES)
             notes += further
             parts.append(pixels)
         if len(parts) == 1:
@@ -124,6 +142,27 @@ class EntryDecoder:
         if len({(a.shape, a.dtype) for a in arrays}) > 1:
             raise UnreadableError(f"{names[0]} and its further channels differ in size or depth")
         return np.concatenate(arrays, axis=2)
+
+    def apart(self) -> list[tuple["EntryDecoder", Frame]]:
+        """A decoder of each image of the files, such as the slices of volumes; one that says why
+        where there is none.
+        """
+        kinds = {file: kind for kind, files in self.files.items() for file in files}
+        first, *others = self.names
+        file = SourceFile(self.source, first)
+        partners = [(kinds.get(other, MASKS), self.source, other) for other in others]
+        try:
+            frames = list(frames_of(file, _LISTED)) or [Frame()]
+            check_partners(file, frames, partners, _LISTED)
+            if frames[0].name and not isinstance(self.mask, MaskFile | None):
+                raise UnreadableError(f"holds {len(frames)} images, and regions are of one")
+        except UnreadableError as error:
+            return [(replace(self, refused=str(error)), Frame())]
+        return [(self._at(frame.name), frame) for frame in frames]
+
+    def _at(self, frame: str) -> "EntryDecoder":
+        mask = replace(self.mask, frame=frame) if isinstance(self.mask, MaskFile) else self.mask
+        return replace(self, mask=mask, frame=frame)
 
 
 def read_layout(layout: Layout, path: Path) -> tuple[list[SourceItem], int]:
@@ -149,13 +188,14 @@ def read_layout(layout: Layout, path: Path) -> tuple[list[SourceItem], int]:
             why = broken.get(missing[0], "which is not there")
             raise UserError(f"{path}: lists {missing[0]!r}, {why}")
         used.update(decoder.names)
-        items.append(_item(decoder, entry.known, f"{path}: {decoder.names[0]}"))
+        where = f"{path}: {decoder.names[0]}"
+        items += [_item(one, frame, entry.known, where) for one, frame in decoder.apart()]
     if not items:
         raise UserError(f"{path}: lists no image")
     return items, sum(is_image(name) for name in there - used)
 
 
-def _item(decoder: EntryDecoder, said: Mapping[str, str], where: str) -> SourceItem:
+def _item(decoder: EntryDecoder, frame: Frame, said: Mapping[str, str], where: str) -> SourceItem:
     known = {name: text for name, text in said.items() if text}
     origin, split = known.pop("origin", "real"), known.pop("split", "")
     known.pop("fold", None)  # `split` cuts new ones
@@ -169,12 +209,13 @@ def _item(decoder: EntryDecoder, said: Mapping[str, str], where: str) -> SourceI
             f"{where}: split {split!r:.80}: known are {split_words()}; call what means something "
             "else otherwise"
         )
+    name = decoder.names[0]
     return SourceItem(
-        decoder.names[0],
+        f"{name}#{frame.name}" if frame.name else name,
         decoder,
         known.pop("label", None),
-        known.pop("group", None),
-        known,
+        known.pop("group", frame.group),
+        {**frame.columns, **known},
         cast(Origin, origin),
         split_of(split),
     )
