@@ -184,6 +184,15 @@ def test_a_column_called_split_by_chance_is_kept_as_it_is(tmp_path: Path) -> Non
         table(tmp_path, text, split="split")
 
 
+def test_a_column_without_a_value_gives_nothing_unless_it_was_named(tmp_path: Path) -> None:
+    text = "file,label,group,split,site\na,,,,x\nb,NA,,n/a,y\n"
+    read = table(tmp_path, text)
+    assert not (read.has_label or read.has_group or read.has_split)
+    assert read.rows[0].columns == {"site": "x"}
+    named = table(tmp_path, text, label="label", group="group", split="split")
+    assert named.has_label and named.has_group and named.has_split
+
+
 def test_unknown_header_and_role(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no column 'image_nme': did you mean 'image_name'"):
         table(tmp_path, "image_name,target\na,1\n", file="image_nme")

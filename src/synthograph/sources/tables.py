@@ -101,8 +101,8 @@ class LabelTable:
         Args:
             path: the file.
             columns: role (file, label, group, split) -> header. A role that is not given falls to
-                the header of its own name, if there is one; only `file` is required. All further
-                columns are kept.
+                the header of its own name, if there is one and a cell below it; only `file` is
+                required. All further columns are kept.
             missing: cells that are no label, group, split or number of a label vector.
 
         Raises:
@@ -129,9 +129,9 @@ class LabelTable:
         return LabelTable(
             origin=str(path),
             rows=tuple(_whole_numbers(rows)),
-            has_label="label" in roles,
-            has_group="group" in roles,
-            has_split="split" in roles,
+            has_label=_gives("label", columns, rows),
+            has_group=_gives("group", columns, rows),
+            has_split=_gives("split", columns, rows),
             remarks=tuple(remarks),
         )
 
@@ -371,6 +371,11 @@ def _usable_split(
     words = {value_of(cells[place], marks) for _, cells in body}
     meant = all(split_of(word) for word in words if word is not None)
     return {role: where for role, where in roles.items() if role != "split" or meant}
+
+
+def _gives(role: str, columns: Mapping[str, str], rows: Iterable[TableRow]) -> bool:
+    """Whether a table gives a role: a column that nobody named and that is empty does not."""
+    return role in columns or any(getattr(row, role) is not None for row in rows)
 
 
 def _row(
