@@ -1,6 +1,7 @@
 """Burned-in text is found, images without text are left alone; metadata is told by kind only."""
 
 import io
+import json
 import struct
 import zipfile
 from pathlib import Path
@@ -204,3 +205,13 @@ def test_prepare_lists_and_shows_what_it_finds(tmp_path: Path) -> None:
     assert not again.text and not again.metadata and again.list is None
     assert not list(tmp_path.glob("out.zip.text.*"))
     assert "the search misses some" in " ".join(again.lines())
+
+
+def test_files_of_other_tools_are_looked_at_too(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name, data in {"a.png": encoded("PNG"), "b.jpg": NAMED["jpeg"][0]}.items():
+        (tmp_path / "in" / name).write_bytes(data)
+    listed = json.dumps({"training": [{"image": "a.png"}, {"image": "b.jpg"}]})
+    (tmp_path / "in" / "datalist.json").write_text(listed)
+    found = prepared(tmp_path, layout="monai")
+    assert found.looked_at == 2 and found.metadata["EXIF artist"] == 1

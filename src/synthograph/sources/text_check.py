@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from synthograph.core.record import DecodedImage, SourceItem, UnreadableError, array_of
 from synthograph.sources.base import SourceFile
+from synthograph.sources.layouts.base import EntryDecoder
 from synthograph.sources.lettering import find_lines
 from synthograph.sources.naming_metadata import naming_metadata
 from synthograph.sources.raster import RasterReader
@@ -54,9 +55,13 @@ def text_checked(items: Sequence[SourceItem], sources: Sequence[SourceItem]) -> 
 
 
 def _files(item: SourceItem) -> tuple[SourceFile, ...]:
-    if not isinstance(item.decode, FileDecoder):
-        return ()
-    return tuple(SourceFile(container, name) for _, container, name in item.decode.parts)
+    decode = item.decode
+    if isinstance(decode, EntryDecoder):
+        names = (name for files in decode.files.values() for name in files)
+        return tuple(SourceFile(decode.source, name) for name in names)
+    if isinstance(decode, FileDecoder):
+        return tuple(SourceFile(container, name) for _, container, name in decode.parts)
+    return ()
 
 
 def _metadata(file: SourceFile) -> tuple[str, ...]:
