@@ -216,6 +216,13 @@ def test_white_is_zero_16_bit_is_inverted_and_noted(order: str) -> None:
     assert notes == ("white-is-zero grey inverted",)
 
 
+@pytest.mark.parametrize("pixels", [DEEP / np.float32(65535), DEEP.astype(np.uint32) * 9])
+def test_white_is_zero_of_values_without_a_largest_one_is_refused(pixels: np.ndarray) -> None:
+    with pytest.raises(UnreadableError, match="0 is white .* save it with 0 as black") as refused:
+        raster.read_values(tiff(pixels, photometric="miniswhite"))
+    assert "--window" not in str(refused.value), "no window helps"
+
+
 @pytest.mark.parametrize("low", [-5, 70_000])
 def test_integers_outside_16_bits_are_refused(low: int) -> None:
     with pytest.raises(UnreadableError, match="16 bits hold"):

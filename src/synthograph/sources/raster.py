@@ -103,7 +103,7 @@ def read_image(data: bytes) -> tuple[Pixels, tuple[str, ...]]:
     everything; other transparency is put on black. EXIF orientation is applied, colour profiles are
     not. All these are noted. What would lose information is refused: several pages, animations,
     further channels, and other colour spaces; 16-bit colour and values that 16 bits do not hold
-    need a window.
+    need a window; where 0 is white, the latter are refused.
 
     Args:
         data: the whole file.
@@ -135,7 +135,13 @@ def pixels_of(decoded: Decoded) -> tuple[Pixels, tuple[str, ...]]:
     else:
         pixels, notes = convert(decoded.image, decoded.bits)
     if decoded.white_zero and decoded.bits > 8:  # Pillow inverts fewer bits
-        pixels = 65535 - array_of(in_bits(pixels))
+        try:
+            pixels = 65535 - array_of(in_bits(pixels))
+        except UnreadableError:  # whose way out is a window, which comes later
+            raise UnreadableError(
+                "0 is white in the file, and values that are no whole numbers of 0 to 65535 have "
+                "no largest one to count from; save it with 0 as black (TIFF BlackIsZero)"
+            ) from None
         notes += ("white-is-zero grey inverted",)
     if isinstance(pixels, np.ndarray) and pixels.ndim == 2:
         pixels = pixels[:, :, None]
