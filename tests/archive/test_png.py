@@ -182,6 +182,7 @@ GOOD = saved(GREY)
         (raw_png(2**31 - 1, 2**31 - 1, 8, 0, b"\0"), "the limit"),
         (raw_png(12_000, 12_000, 8, 2, b"\0"), "too few bytes for 12000x12000 pixels"),
         (raw_png(8, 8, 8, 0, b"\0" * 20), "broken PNG"),
+        (raw_png(8, 8, 16, 0, (b"\0" + b"\x12\x34" * 8) * 4), "cut short: 68 of 136 bytes"),
         (raw_png(0, 8, 8, 0, b""), "broken PNG"),
         (MAGIC + GOOD[8:33] + chunk(b"IEND", b""), "broken PNG"),
     ],

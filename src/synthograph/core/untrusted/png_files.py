@@ -32,16 +32,15 @@ class _PngWithMark(PngImageFile):
 
     def load_prepare(self) -> None:
         super().load_prepare()
-        self.im.paste(self._mark(), (0, self.height - 1, self.width, self.height))
+        bands = len(self.getbands())
+        mark = _UNSET if bands == 1 else (_UNSET,) * bands
+        self.im.paste(mark, (0, self.height - 1, self.width, self.height))
+        self._mark = self.im.getpixel((0, self.height - 1))  # modes store it in their own way
 
     def unset(self) -> bool:
         """Whether the last row may be missing."""
         ends = (0, self.width // 2, self.width - 1)
-        return all(self.im.getpixel((x, self.height - 1)) == self._mark() for x in ends)
-
-    def _mark(self) -> int | tuple[int, ...]:
-        bands = len(self.getbands())
-        return _UNSET if bands == 1 else (_UNSET,) * bands
+        return all(self.im.getpixel((x, self.height - 1)) == self._mark for x in ends)
 
 
 def open_png(data: bytes) -> tuple[PngImageFile, tuple[str, ...]]:
