@@ -1,6 +1,7 @@
 """`directions` from the archive to the sheet, with a network that drew the archive itself."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,7 +20,16 @@ from synthograph.models.snapshot import Snapshot
 from synthograph.results import Directions, Projections, load
 from synthograph.results.projection import Projection, ProjectionMethod
 from synthograph.results.provenance import Features, ImageRecord
-from synthograph.sampling.latents import Latents, Rendering, Space, of_seeds, read, render, styles
+from synthograph.sampling.latents import (
+    FoundOn,
+    Latents,
+    Rendering,
+    Space,
+    of_seeds,
+    read,
+    render,
+    styles,
+)
 from synthograph.workflows import direction_search
 from synthograph.workflows.classifying import Predicted
 from tests.sampling.test_generate import make_snapshot
@@ -128,7 +138,14 @@ def projected(snapshot: Snapshot, tmp_path: Path) -> Path:
     for n in range(60):
         latent = of_seeds(snapshot, [FIRST + n], [CLASSES[n % 2]])
         some = styles(snapshot, latent, Rendering())
-        kept = Latents(some, Space.W, latent.labels, latent.names, latent.seeds)
+        kept = Latents(
+            some,
+            Space.W,
+            latent.labels,
+            latent.names,
+            latent.seeds,
+            found_on=FoundOn(frozenset([f"group{n // 2}"]), frozenset([f"image{n}"])),
+        )
         kept.save(folder / f"{n}.npz", snapshot)
         name = f"00000/img{n:08d}.png"
         rows.append(
@@ -163,6 +180,21 @@ def test_projections_say_the_column_themselves(
     assert (found.fit.images, found.fit.groups) == (60, 30)
     assert found.moved[0].moves
     assert found.moved[0].change > found.chance
+    assert "which may be of the groups that found the direction" in found.notes[0]
+
+
+def test_what_a_direction_of_projections_moves_was_found_on_their_images(
+    snapshot: Snapshot, drawn: Path, projected: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    other = replace(read(projected / "0.npz", snapshot), found_on=FoundOn(frozenset(["other"])))
+    other.save(tmp_path / "other.npz", snapshot)
+    given = asked(snapshot, drawn, out, projections=projected)
+    synthograph.directions(**given, latents=tmp_path / "other.npz")
+    along = read(out / "direction.npz", snapshot).found_on
+    assert along.groups == {f"group{n}" for n in range(30)}
+    assert along.images == {f"image{n}" for n in range(60)}
+    assert read(out / "moved.npz", snapshot).found_on == along | other.found_on
 
 
 def tells_bright() -> Classifier:

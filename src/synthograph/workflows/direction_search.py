@@ -43,7 +43,7 @@ from synthograph.sampling.directions import (
     spread_along,
     trait_of,
 )
-from synthograph.sampling.latents import Latents, Rendering, Space, render, styles
+from synthograph.sampling.latents import FoundOn, Latents, Rendering, Space, render, styles
 from synthograph.stats.intervals import parts
 from synthograph.workflows.classifying import extractor_of, open_backbone, predict
 from synthograph.workflows.latent_inputs import class_of, open_styled
@@ -69,12 +69,14 @@ class _Found:
         groups: of every latent.
         what: they are, in words.
         values: of every column of the search on every latent; NaN where unknown.
+        found_on: the images that they are projections of.
     """
 
     styles: Float[Tensor, "n w"]
     groups: Int64[Tensor, " n"]
     what: str
     values: list[Float64[Tensor, " n"]]
+    found_on: FoundOn = FoundOn()
 
     def directions(self, usual: Float[Tensor, "m w"], seed: int) -> list[Direction | None]:
         """Of every column; None where too few are known, or all are the same."""
@@ -256,6 +258,12 @@ class DirectionSearch:
 
     # --- finding --------------------------------------------------------------------------------
 
+    @property
+    def found_on(self) -> FoundOn:
+        """The images whose projections give the direction, and with it all that moves along it."""
+        return self._found.found_on
+
+    @cached_property
     def _found(self) -> _Found:
         if self.projections is not None:
             return self._projected(self.projections)
@@ -281,11 +289,14 @@ class DirectionSearch:
                 f"{given.path}: none of its images is in {self.rows.name}: name the "
                 "archive and split that were projected"
             )
-        read = [latents.read(given.beside(e.latent), self.snapshot, Space.W).values for e in chosen]
+        read = latents.joined(
+            [latents.read(given.beside(each.latent), self.snapshot, Space.W) for each in chosen]
+        )
         rows = torch.tensor([places[each.file] for each in chosen])
         groups = group_numbers(self.rows.ordered)[rows]
         values = [trait.values[rows] for trait in self._traits]
-        return _Found(torch.cat(read).mean(1), groups, f"{len(chosen)} projections", values)
+        what = f"{len(chosen)} projections"
+        return _Found(read.values.mean(1), groups, what, values, read.found_on)
 
     # --- measuring ------------------------------------------------------------------------------
 
@@ -303,7 +314,7 @@ class DirectionSearch:
                 f"contradict each other on samples; {self._other_reader}, more images or another "
                 "column"
             )
-        found, usual = self._found(), self.samples[1].mean(1)
+        found, usual = self._found, self.samples[1].mean(1)
         own = found.directions(usual, request.seed)
         if (direction := own[0]) is None:
             raise UserError(
@@ -386,9 +397,11 @@ class DirectionSearch:
         return float(apart.abs().max())
 
     def _notes(self, direction: Direction, unread: Sequence[str]) -> Iterator[str]:
+        apart = self.projections is None and self.model is None
+        groups = "of other groups than those" if apart else "which may be of the groups"
         yield (
-            f"columns are read by a linear fit to {self._reads_by} of real images, of other groups "
-            "than those that found the direction; what it cannot see is not measured"
+            f"columns are read by a linear fit to {self._reads_by} of real images, {groups} that "
+            "found the direction; what it cannot see is not measured"
         )
         fit = direction.quality
         if fit.interval is None or fit.interval.low <= fit.chance:

@@ -137,14 +137,14 @@ def _draw(
         tuple(start.labels[place] for place in owners),
         tuple(f"{n}_{s:+g}" for n in start.names for s in steps),
         tuple(start.seeds[place] for place in owners),
-        found_on=start.found_on,
+        found_on=start.found_on | search.found_on,
     )
     shown.save(folder / "moved.npz", snapshot)
     mean = search.samples[1].mean(0, keepdim=True)
     along = moved(mean, direction.vector, lengths)
     names = tuple(f"step{step:+g}" for step in steps)
     nothing = (None,) * len(steps)
-    Latents(along, Space.W, nothing, names, (0,) * len(steps)).save(
+    Latents(along, Space.W, nothing, names, (0,) * len(steps), found_on=search.found_on).save(
         folder / "direction.npz", snapshot
     )
     modalities = snapshot.info.spec.modalities.values()
