@@ -130,7 +130,7 @@ def test_a_class_is_found_by_what_samples_were_drawn_with(
 
 
 @pytest.fixture
-def projected(snapshot: Snapshot, tmp_path: Path) -> Path:
+def projected(snapshot: Snapshot, drawn: Path, tmp_path: Path) -> Path:
     """Projections that equal the latents which the images were drawn of."""
     folder = tmp_path / "projected"
     folder.mkdir()
@@ -164,7 +164,9 @@ def projected(snapshot: Snapshot, tmp_path: Path) -> Path:
         network_sha256=snapshot.sha256,
         method=ProjectionMethod(space="w", minimised="pixels", steps=10, seed=0, precision="fp32"),
         distance=Features(),
-        data=ImageRecord(name="drawn.zip"),
+        data=ImageRecord(
+            archive=str(drawn), images_hash=synthograph.inspect(drawn).json()["images_hash"]
+        ),
         projections=tuple(rows),
         version="1",
     ).save(folder / "projections.json")
@@ -236,6 +238,10 @@ def test_projections_of_another_network_or_archive_are_refused(
     given = asked(snapshot, drawn, tmp_path / "out", projections=path)
     with pytest.raises(UserError, match="give the network of both"):
         synthograph.directions(**given)
+    for images_hash in ("0" * 64, None):  # None where images were brought to another size
+        found.replace(data=found.data.replace(images_hash=images_hash)).save(path)
+        with pytest.raises(UserError, match=r"images are others than those of .*drawn\.zip"):
+            synthograph.directions(**given)
     other = tuple(each.replace(file=f"x{each.file}") for each in found.projections)
     found.replace(projections=other).save(path)
     with pytest.raises(UserError, match=r"none of its images is in drawn\.zip"):

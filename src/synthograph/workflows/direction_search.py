@@ -130,7 +130,7 @@ class DirectionSearch:
         trait = trait_of(rows.ordered, request.column, request.level)
         model = None if request.classifier is None else _classifier(request.classifier, trait)
         given = request.projections
-        found = None if given is None else _projections(given, snapshot)
+        found = None if given is None else _projections(given, snapshot, rows)
         if found is not None and model is not None:
             raise UserError(
                 "--projections and --classifier are two ways to find a direction: leave one out"
@@ -422,11 +422,11 @@ def _classifier(path: Path, trait: Trait) -> Classifier:
     return model
 
 
-def _projections(path: Path, snapshot: Snapshot) -> ProjectedSet:
-    """Projections of the network.
+def _projections(path: Path, snapshot: Snapshot, rows: ArchiveRows) -> ProjectedSet:
+    """Projections of the archive's images into the network.
 
     Raises:
-        UserError: they are of another one, or to no common space.
+        UserError: they are of another network or of other images, or to no common space.
     """
     given = ProjectedSet.open(path)
     found = given.found
@@ -434,6 +434,12 @@ def _projections(path: Path, snapshot: Snapshot) -> ProjectedSet:
         raise UserError(
             f"{path}: projections of {found.network} ({found.network_sha256:.16}), which "
             f"{snapshot.path.name} ({snapshot.sha256:.16}) is not; give the network of both"
+        )
+    if found.data.images_hash != rows.archive.images_hash:
+        raise UserError(
+            f"{path}: holds projections of {found.data.archive}, whose images are others than "
+            f"those of {rows.archive.path}: project the images of --archive, or name the archive "
+            "that was projected"
         )
     if found.method.space == "pti":
         raise UserError(
