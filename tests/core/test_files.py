@@ -15,6 +15,7 @@ from synthograph.core.files import (
     atomic_path,
     disk_errors,
     refuse_existing,
+    refuse_output,
     refuse_unwritable,
     refuse_unwritable_folder,
     remove,
@@ -195,6 +196,18 @@ def test_what_exists_is_refused_unless_it_is_an_empty_folder(tmp_path: Path) -> 
         (tmp_path / name).symlink_to(tmp_path / target)
         with pytest.raises(UserError, match=f"{name} is a broken link: choose another name"):
             refuse_existing(tmp_path / name, "name")
+
+
+def test_no_folder_makes_room_for_a_file(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    refuse_output(tmp_path / "empty", "--out")
+    refuse_output(tmp_path / "new.json", "--out", file=True)
+    with pytest.raises(UserError, match=r"is a folder: choose another --out, such as .*\.json$"):
+        refuse_output(tmp_path / "empty", "--out", file=True, replace=True)
+    (tmp_path / "table.csv").mkdir()
+    with pytest.raises(UserError, match=r"result\.csv$") as caught:
+        refuse_output(tmp_path / "table.csv", "--out", file=True)
+    refuse_output(Path(str(caught.value).rpartition("such as ")[2]), "--out", file=True)
 
 
 def test_what_cannot_be_written_is_refused_early(

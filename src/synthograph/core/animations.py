@@ -90,7 +90,7 @@ def check_animation(
             more pixels than such a file holds.
     """
     kind, (height, width) = kind_of(path, option), size
-    refuse_output(path, option)
+    refuse_output(path, option, file=kind is not AnimationKind.FOLDER)
     if kind is AnimationKind.MP4:
         _codec()
     if kind is AnimationKind.WEBP and max(size) > MAX_WEBP_SIDE:

@@ -213,17 +213,31 @@ def refuse_unwritable(path: Path) -> None:
         ) from None
 
 
-def refuse_output(path: Path | None, option: str, *, replace: bool = False) -> None:
+def refuse_output(
+    path: Path | None, option: str, *, file: bool = False, replace: bool = False
+) -> None:
     """Refuse a result, if one is asked for, that exists or cannot be written. With `replace` a file
     may be there.
 
+    Args:
+        path: the result.
+        option: what names it.
+        file: whether it is a file, whose place even an empty folder takes.
+        replace: whether it may take the place of a file.
+
     Raises:
-        UserError: as from `refuse_existing` and `refuse_unwritable`.
+        UserError: as from `refuse_existing` and `refuse_unwritable`, or a folder in a file's place.
     """
-    if path is not None:
-        if not (replace and path.is_file()):
-            refuse_existing(path, option)
-        refuse_unwritable(path)
+    if path is None:
+        return
+    with disk_errors(path):
+        folder = file and path.is_dir()
+    if folder:
+        within = path / f"result{path.suffix or '.json'}"
+        raise UserError(f"{path} is a folder: choose another {option}, such as {within}")
+    if not (replace and path.is_file()):
+        refuse_existing(path, option)
+    refuse_unwritable(path)
 
 
 def refuse_unwritable_folder(folder: Path) -> None:

@@ -390,7 +390,7 @@ def convert(source: Path, target: Path, *, public: bool = False, fp16: bool = Fa
         raise UserError(f"{target}: a snapshot's name ends in {SUFFIX}")
     for path in (target, partner(target)):
         with disk_errors(path):
-            refuse_output(path, "name")
+            refuse_output(path, "name", file=True)
             if not path.parent.is_dir():
                 raise UserError(
                     f"{path.parent} is no folder: make it first, or choose another place"

@@ -89,7 +89,7 @@ def run(request: AnnotateAgreementRequest, *, progress: Progress) -> AnnotateAgr
         UserError: a set cannot be read, both are of different images or classes, or no image was
             painted by both.
     """
-    refuse_output(request.out, "--out")
+    refuse_output(request.out, "--out", file=True)
     first, second = _paintings(request.first, request.second)
     _refuse_different(first, second)
     ours, theirs = first.masks(), second.masks()

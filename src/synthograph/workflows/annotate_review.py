@@ -83,7 +83,7 @@ def run(request: AnnotateReviewRequest, *, progress: Progress) -> AnnotateReview
     out = request.out or path.with_name(f"{path.stem}-review.png")
     if out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: the sheet is a picture; name it {out.stem}.png")
-    refuse_output(out, "--out")
+    refuse_output(out, "--out", file=True)
     images = masked_images(rows, progress.track("masks"))
     palette = _palette(request, images)
     every = worst_first(images)

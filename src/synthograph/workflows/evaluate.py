@@ -87,7 +87,7 @@ def run(request: EvaluateRequest, *, progress: Progress) -> EvaluateResult | Non
             nothing that could be measured.
     """
     part = None if request.part is None else Part.parse(request.part)
-    refuse_output(request.out, "--out")
+    refuse_output(request.out, "--out", file=True)
     if request.run is not None:
         _refuse_closed(request.run)
     plan = _plan(request)

@@ -60,7 +60,7 @@ def run(request: ExportRequest, *, progress: Progress) -> ExportResult:
     """
     if request.onnx.suffix != SUFFIX:
         raise UserError(f"--onnx {request.onnx}: the name of an ONNX file ends in {SUFFIX}")
-    refuse_output(request.onnx, "--onnx")
+    refuse_output(request.onnx, "--onnx", file=True)
     onnx_graph.require_packages()
     snapshot = open_network(request.network, progress)
     graph = DrawingGraph(snapshot, _options(request, snapshot, progress))

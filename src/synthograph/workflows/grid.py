@@ -19,7 +19,7 @@ def refuse_grid(grid: Path | None, option: str = "--grid", *, replace: bool = Fa
     if grid is not None and grid.suffix.lower() != ".png":
         stem = grid.stem.lstrip(".").removesuffix("png") or "grid"
         raise UserError(f"{option} {grid}: pictures are PNG files; name it {stem}.png")
-    refuse_output(grid, option, replace=replace)
+    refuse_output(grid, option, file=True, replace=replace)
 
 
 def draw_grid(archive: Path, grid: Path) -> None:

@@ -106,7 +106,7 @@ def refuse_latents(path: Path, data: bytes, option: str) -> None:
         raise UserError(f"{option} {path}: latents are {SUFFIX} files; name it {path}{SUFFIX}")
     with disk_errors(path):
         if not (path.is_file() and path.read_bytes() == data):
-            refuse_output(path, option)
+            refuse_output(path, option, file=True)
 
 
 def write_latents(path: Path, data: bytes) -> None:

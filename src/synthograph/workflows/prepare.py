@@ -247,7 +247,7 @@ def run(
     refuse_destination(request.dest, replace=request.force, way_out="add --force to replace it")
     refuse_grid(request.grid, replace=request.force)
     refuse_grid(request.slide_sheet, "--slide-sheet", replace=request.force)
-    refuse_output(request.slide_table, "--slide-table", replace=request.force)
+    refuse_output(request.slide_table, "--slide-table", file=True, replace=request.force)
     request, cohort = completed(request)
     found = _inputs(request, cohort, progress)
     if request.dry_run:

@@ -33,7 +33,7 @@ def refuse_out(path: Path, ending: str) -> None:
     """
     if path.suffix.lower() != ending:
         raise UserError(f"--out {path}: name it {path.with_suffix(ending).name}")
-    refuse_output(path, "--out")
+    refuse_output(path, "--out", file=True)
 
 
 def placed(path: Path) -> Path:
