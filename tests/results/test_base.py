@@ -105,6 +105,12 @@ def test_lines(schema: type[ResultLine], tmp_path: Path) -> None:
     assert "NaN" in broken[2]
 
 
+def test_a_line_may_be_as_long_as_a_file(tmp_path: Path) -> None:
+    line = Measurements(entries=(), notes=("what some of many classes lack " * 40,) * 2000)
+    (tmp_path / "x.jsonl").write_text(lines_of([line, line]))
+    assert read_lines(tmp_path / "x.jsonl", parse_line) == ([line, line], [])
+
+
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.__name__)
 def test_no_folder_is_public(schema: type[Schema], place: str) -> None:

@@ -20,9 +20,7 @@ from synthograph.core.untrusted.documents import parse_json, read_text
 
 SCHEMA_VERSION = 1
 MAX_JSON_BYTES = 32 << 20
-MAX_LINES_BYTES = 64 << 20
-MAX_LINE = 1 << 20
-"""Characters of a line of JSON."""
+MAX_LINES_BYTES = 256 << 20
 MAX_ITEMS = 100_000
 """Entries of a list."""
 MAX_COUNT = 2**53
@@ -417,7 +415,7 @@ def read_lines(path: Path, parse: Callable[[object, str], T]) -> tuple[list[T], 
         if not line.strip():
             continue
         try:
-            if len(line) > MAX_LINE:
+            if len(line) > MAX_JSON_BYTES:  # as much as a file of the same may have
                 raise UserError(f"{where}: is {len(line)} characters long")
             found.append(parse(_object(parse_json(line, where), where), where))
         except UserError as error:
