@@ -199,6 +199,27 @@ def test_what_a_direction_of_projections_moves_was_found_on_their_images(
     assert read(out / "moved.npz", snapshot).found_on == along | other.found_on
 
 
+def test_latents_without_a_class_are_refused_before_work(
+    snapshot: Snapshot, drawn: Path, tmp_path: Path
+) -> None:
+    of_seeds(snapshot, [1, 2], [None, None]).save(tmp_path / "z.npz", snapshot)
+    values = styles(snapshot, of_seeds(snapshot, [1], CLASSES[:1]), Rendering())
+    Latents(values, Space.W, (None,), ("one",), (0,)).save(tmp_path / "w.npz", snapshot)
+    pulled = {"trunc": 0.5, "trunc_center": "class"}
+    for name, more in (("z.npz", {}), ("w.npz", pulled)):
+        given = asked(
+            snapshot, drawn, tmp_path / "out", latents=tmp_path / name, dry_run=True, **more
+        )
+        with pytest.raises(UserError, match="is conditional: name a class, --class a b or c/d"):
+            synthograph.directions(**given)
+        assert synthograph.directions(**given, of_class="a b") is None
+    out = tmp_path / "out"
+    synthograph.directions(
+        **asked(snapshot, drawn, out, latents=tmp_path / "z.npz", of_class="c/d")
+    )
+    assert set(read(out / "moved.npz", snapshot).labels) == {"c/d"}
+
+
 def tells_bright() -> Classifier:
     """A classifier whose header says its classes; `said` is what it says."""
     made = object.__new__(Classifier)

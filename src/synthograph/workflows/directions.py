@@ -16,9 +16,9 @@ from synthograph.core.request import Result, keeping
 from synthograph.report.words import number, several
 from synthograph.results.directions import Directions, FitQuality
 from synthograph.sampling.directions import Direction, moved
-from synthograph.sampling.latents import Latents, Space, render, styles
+from synthograph.sampling.latents import Latents, Space, labels_of, render, styles
 from synthograph.workflows.direction_search import DirectionSearch
-from synthograph.workflows.latent_inputs import read_latents
+from synthograph.workflows.latent_inputs import class_of, read_latents
 from synthograph.workflows.latent_requests import DirectionsRequest
 from synthograph.workflows.tables import csv_text, table_lines
 
@@ -89,13 +89,15 @@ def run(request: DirectionsRequest, *, progress: Progress) -> DirectionsResult |
 
     Raises:
         UserError: a column that is missing or cannot be read from the images, images of another
-            kind than the network's, or a folder that is there.
+            kind than the network's, latents without a class, or a folder that is there.
     """
     refuse_output(request.outdir, "--outdir")
     search = DirectionSearch.open(request, progress)
     shown = None
     if request.latents is not None:
-        shown = read_latents(request.latents, search.snapshot, progress)
+        wanted = class_of(search.snapshot, request.of_class)
+        shown = read_latents(request.latents, search.snapshot, progress).of_class(wanted)
+        labels_of(search.snapshot, shown, search.rendering)  # refused now or never
     for line in search.plan():
         progress.log(line)
     if request.dry_run:
