@@ -36,6 +36,29 @@ def test_the_rule(
     assert TruncationPart.parse(part.tree(), "file") == part
 
 
+@pytest.mark.parametrize("counted", [True, False])
+@pytest.mark.parametrize(
+    ("images", "hits", "chosen"),
+    [
+        (77, {0.5: 5, 1.0: 5}, 0.5),  # 5 / 77 * 77 is below 5
+        (77, {0.5: 4, 1.0: 4}, None),
+        (53, {0.5: 18, 0.7: 19, 1.0: 20}, 0.7),  # 95 % of 20 / 53 is above 19 / 53
+    ],
+)
+def test_the_rule_counts_images(
+    images: int, hits: dict[float, int], chosen: float | None, *, counted: bool
+) -> None:
+    points = []
+    for psi, count in hits.items():
+        counts = {"hits": count, "images": images} if counted else {}
+        share = count / images
+        ends = Interval(0, share)
+        value = Value(name="recall", value=share, interval=ends, n_real=images, counts=counts)
+        points.append(TruncationPoint(psi=psi, values=(value,)))
+    part = TruncationPart.of(Scope(), points)
+    assert (part.chosen, part.possible) == (chosen, chosen)
+
+
 def test_psi_that_few_images_do_not_rule_out() -> None:
     points = [point(0.5, 0.1, 0.3), point(0.7, 0.3, 0.6), point(1, 0.6, 0.8)]
     part = TruncationPart.of(Scope(), points)

@@ -27,6 +27,10 @@ RULE = (
 )
 
 
+ROUNDING = 1e-9
+"""By which a share may differ from the same one that was computed in another way."""
+
+
 class TruncationPoint(Schema):
     """The measures at one psi."""
 
@@ -57,24 +61,30 @@ class TruncationPart(Schema):
     def of(cls, scope: Scope, points: Sequence[TruncationPoint]) -> Self:
         """A part, with the psi that the rule names."""
         points = tuple(sorted(points, key=lambda point: point.psi))
-        recalls = {p.psi: p.of(RECALL).value for p in points}
-        known = {psi: recall for psi, recall in recalls.items() if recall is not None}
+        recalls = {p.psi: p.of(RECALL) for p in points}
+        known = {psi: _hits(each) for psi, each in recalls.items() if each.value is not None}
         best = max(known, key=lambda psi: (known[psi], psi), default=None)
-        if best is None or known[best] * points[0].of(RECALL).n_real < MIN_RECALLED:
+        if best is None or known[best] < MIN_RECALLED:
             return cls(scope=scope, points=points, best=best)
-        needed = KEPT * known[best]
-        ends = {p.psi: p.of(RECALL).interval for p in points}
+        needed = round(100 * KEPT) * known[best]
+        least = KEPT * (recalls[best].value or 0) - ROUNDING
+        ends = {psi: each.interval for psi, each in recalls.items()}
         return cls(
             scope=scope,
             points=points,
             best=best,
-            chosen=next(psi for psi, recall in known.items() if recall >= needed),
-            possible=next((psi for psi, end in ends.items() if end and end.high >= needed), None),
+            chosen=next(psi for psi, hits in known.items() if 100 * hits >= needed),
+            possible=next((psi for psi, end in ends.items() if end and end.high >= least), None),
         )
 
     def at(self, psi: float) -> TruncationPoint:
         """The measures at one of the psi."""
         return next(point for point in self.points if point.psi == psi)
+
+
+def _hits(recall: Value) -> int:
+    """Real images that are recalled."""
+    return recall.counts.get("hits", round((recall.value or 0) * recall.n_real))
 
 
 class Truncation(Document):
