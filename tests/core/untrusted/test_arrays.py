@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import struct
 import zipfile
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         "w": np.arange(6, dtype=np.float32).reshape(1, 2, 3),
         "columns": np.asfortranarray(np.arange(6).reshape(2, 3)),
         "network": np.array("abc"),
+        "names": np.array(["\U0010ffff\ue000", ""]),
+        "other order": np.array(["é"], dtype=">U1"),
         "none": np.zeros((0, 3)),
     }
     write_arrays(tmp_path / "a.npz", given)
@@ -57,6 +60,16 @@ def huge() -> bytes:
     return data.replace(b"(1,), }" + b" " * 12, b"(1000000000000,), }")
 
 
+def with_header(text: str, data: bytes) -> bytes:
+    """What numpy would not write: any header."""
+    header = f"{text:<117}\n".encode()
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + data
+
+
+def of(kind: str) -> str:
+    return f"{{'descr': '{kind}', 'fortran_order': False, 'shape': (1,), }}"
+
+
 @pytest.mark.parametrize(
     ("members", "words"),
     [
@@ -65,6 +78,13 @@ def huge() -> bytes:
         ({"w.npy": npy(np.ones(4))[:-1]}, "has not 31 bytes"),
         ({"w.npy": b"PK"}, "broken or no .npz"),
         ({"w.npy": pickle.dumps([1])}, "broken or no .npz"),
+        ({"w.npy": with_header("{'shape': (1,", bytes(8))}, "broken or no .npz"),
+        ({"w.npy": with_header("{1: 2, 'shape': (1,)}", bytes(8))}, "broken or no .npz"),
+        ({"w.npy": with_header("(" * 3000, bytes(8))}, "broken or no .npz"),
+        ({"w.npy": with_header(of("xx"), bytes(8))}, "broken or no .npz"),
+        ({"w.npy": with_header(of("<U1"), b"\xff\xff\xff\x7f")}, "characters that do not exist"),
+        ({"w.npy": with_header(of(">U1"), b"\0\x11\0\0")}, "characters that do not exist"),
+        ({"w.npy": with_header(of("<U1"), b"\0\xd8\0\0")}, "characters that do not exist"),
         ({"w.txt": b"1"}, "all .npy"),
         ({f"{n}.npy": b"" for n in range(MAX_ARRAYS + 1)}, f"may hold {MAX_ARRAYS}"),
     ],

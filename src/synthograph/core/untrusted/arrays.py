@@ -2,6 +2,7 @@
 
 import io
 import math
+import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,6 @@ from numpy.lib import format as npy
 
 from synthograph.core.errors import UserError
 from synthograph.core.files import write_bytes
-from synthograph.core.record import UnreadableError
 from synthograph.core.untrusted.containers import ZipFolder
 
 SUFFIX = ".npz"
@@ -38,8 +38,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         if len(names) > MAX_ARRAYS or not all(name.endswith(".npy") for name in names):
             raise ValueError(f"it may hold {MAX_ARRAYS} members, all .npy")
         return {name.removesuffix(".npy"): _array(packed.read(name)) for name in names}
-    except (ValueError, EOFError, UnreadableError) as error:
-        raise UserError(f"{path}: is broken or no {SUFFIX} file ({str(error)[:200]})") from None
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001 - numpy reads headers as Python, many kinds of errors
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}: is broken or no {SUFFIX} file ({reason})") from None
 
 
 def _array(data: bytes) -> np.ndarray:
@@ -54,6 +57,10 @@ def _array(data: bytes) -> np.ndarray:
     rest = data[file.tell() :]
     if math.prod(shape) * dtype.itemsize != len(rest):
         raise ValueError(f"an array of shape {list(shape)} has not {len(rest)} bytes")
+    if dtype.kind == "U":
+        codes = np.ndarray(len(rest) // 4, np.dtype("u4").newbyteorder(dtype.byteorder), rest)
+        if ((codes > sys.maxunicode) | ((codes >= 0xD800) & (codes <= 0xDFFF))).any():
+            raise ValueError("holds text with characters that do not exist")
     return np.ndarray(shape, dtype, rest, order="F" if columns else "C")
 
 
