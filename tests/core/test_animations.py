@@ -1,5 +1,6 @@
 """Animations hold the frames that were added, in order, and appear whole or not at all."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -88,6 +89,17 @@ def test_mp4_shows_the_frames(tmp_path: Path, size: tuple[int, int]) -> None:
         near = np.abs(seen[: size[0], : size[1]].astype(int) - pixels.astype(int))
         assert near[6:, 6:].max() <= 4, "flat areas keep their shade"
         assert near.mean() < 8
+
+
+def test_mp4_of_a_name_that_reads_as_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("av", reason="MP4 needs the package av")
+    if os.name == "nt":
+        pytest.skip("no such names there")
+    monkeypatch.chdir(tmp_path)
+    write(Path("scan:1.mp4"), shades(2))
+    assert [path.name for path in tmp_path.iterdir()] == ["scan:1.mp4"]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

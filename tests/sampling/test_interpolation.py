@@ -86,8 +86,10 @@ def test_sweeps_of_psi() -> None:
     assert len(sweep(0, 1, 0.01)) == 101
     torch.testing.assert_close(sweep(1, -0.5, 0.5), torch.tensor([1, 0.5, 0, -0.5]).double())
     assert sweep(0.3, 0.3, 0.1).tolist() == [0.3]
-    with pytest.raises(UserError, match="--increment 1e-09"):
-        sweep(0, 1, 1e-9)
+    for increment in (1e-9, 1e-320):
+        with pytest.raises(UserError, match=rf"--increment {increment:g}: .* at least 1.00001e-05"):
+            sweep(0, 1, increment)
+    assert len(sweep(0, 1, 1.00001e-05)) == 100_000
     steps = steps_at_keys(2, sweep(0, 1, 0.5))
     assert steps.start.tolist() == [0, 0, 0, 1, 1, 1] and steps.psi.tolist() == [0, 0.5, 1] * 2
 

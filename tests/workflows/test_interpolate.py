@@ -244,6 +244,8 @@ def test_small_images_are_enlarged(tmp_path: Path, film: Film) -> None:
         ({"interpolation": "slerp", "space": "w"}, "slerp: goes through z, not through w"),
         ({"interpolation": "noiseloop", "space": "w"}, "noiseloop: goes through z"),
         ({"process": "truncation", "trunc": 0.5}, "--trunc: --process truncation sweeps psi"),
+        ({"process": "truncation", "increment": 1e-320}, "more than 100000 steps"),
+        ({"fps": 1e-4}, "fps"),
         ({"size": "4"}, "--size 4: smaller than the images, 16x8"),
         ({"latents": "none.npz"}, "none.npz"),
         ({"trunc_center": "nowhere"}, "trunc_center"),

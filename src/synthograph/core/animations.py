@@ -319,7 +319,8 @@ def _mp4(plan: _Plan) -> Iterator[Animation]:
 
     with (
         atomic_path(plan.path) as temporary,
-        av.open(str(temporary), "w", format="mp4") as container,
+        # a name such as 12:30.mp4 would be read as an address
+        av.open(str(temporary.absolute()), "w", format="mp4") as container,
     ):
         video = _Video(container, plan.fps)
         yield video

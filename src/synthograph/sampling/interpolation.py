@@ -171,9 +171,14 @@ def sweep(start: float, stop: float, increment: float) -> Float64[Tensor, " p"]:
     Raises:
         UserError: more steps than a film has frames.
     """
-    count = math.floor(abs(stop - start) / increment + 1e-9) + 1
-    if count > MAX_FRAMES:
-        raise UserError(f"--increment {increment:g}: {count} steps, at most {MAX_FRAMES}")
+    way = abs(stop - start)
+    steps = way / increment + 1e-9
+    if steps >= MAX_FRAMES:  # infinity among them
+        raise UserError(
+            f"--increment {increment:g}: more than {MAX_FRAMES} steps, as many as a film has; ask "
+            f"for at least {way / (MAX_FRAMES - 1):g}"
+        )
+    count = math.floor(steps) + 1
     return start + torch.arange(count).double() * math.copysign(increment, stop - start)
 
 

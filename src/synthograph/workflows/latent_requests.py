@@ -163,7 +163,7 @@ class _Film(OfNetwork):
     frames: int = Field(
         240, ge=1, le=100_000, description="number of frames of a film in which images move"
     )
-    fps: float = Field(24, gt=0, le=240, description="frames a second")
+    fps: float = Field(24, ge=0.001, le=240, description="frames a second")
     diameter: float = Field(
         100,
         gt=0,
