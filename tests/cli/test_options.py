@@ -78,6 +78,15 @@ def test_what_is_typed_goes_before_the_file(tmp_path: Path) -> None:
     assert typed(f"--config {file} --size 1") == f"{wanted}\n"
 
 
+@pytest.mark.parametrize(("text", "words"), [("ab", ("ab",)), ("7", ("7",)), ("", ())])
+def test_a_word_in_a_file_is_a_list_of_one(
+    tmp_path: Path, text: str, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "a.yaml").write_text(f"words: {text}\n")
+    wanted = AnyRequest(source="here", size=4, words=words)
+    assert typed(f"here --size 4 --config {tmp_path / 'a.yaml'}") == f"{wanted}\n"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -87,6 +96,7 @@ def test_what_is_typed_goes_before_the_file(tmp_path: Path) -> None:
         ("strength: false", "a.yaml: strength false: must be a number"),
         ("source: yes", "a.yaml: source true: must be text"),
         ("words: [a, no]", "a.yaml: words false: must be text"),
+        ("words: {a: 1}", r"a.yaml: words: must be a list, such as \[a, b\]"),
     ],
 )
 def test_refusals_of_a_file_name_it(tmp_path: Path, text: str, words: str) -> None:

@@ -76,3 +76,11 @@ def test_refusals(run: Run, arguments: list[str], words: str) -> None:
     kind, *rest = arguments
     code, text = run(kind, "out.zip", *(rest or ["--count", "3"]))
     assert code == 2 and words in text and not os.listdir()
+
+
+def test_numbers_of_a_file_are_refused_by_its_name(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(f"count: 40.9\nkind: skin\ndest: {tmp_path / 'p.zip'}\n")
+    code, text = run("--config", tmp_path / "a.yaml")
+    assert code == 2 and text == f"error: {tmp_path}/a.yaml: count 40.9: must be a whole number\n"
+    code, text = run("--config", tmp_path / "a.yaml", "--count", "x")
+    assert code == 2 and text == "error: --count x: must be a whole number\n"

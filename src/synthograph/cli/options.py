@@ -10,7 +10,7 @@ import enum
 import inspect
 import json
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -28,8 +28,11 @@ from synthograph.workflows import run
 
 R = TypeVar("R", bound=Request)
 _CONTEXT = "context_of_verb"
-_FILE = "config_of_verb"
-_GIVEN = ("COMMANDLINE", "DEFAULT_MAP")
+FILE = "config_of_verb"
+"""Parameter with the file of a verb."""
+FROM_FILE = "DEFAULT_MAP"
+"""Source of the values that the file holds."""
+_GIVEN = ("COMMANDLINE", FROM_FILE)
 
 
 def verb(request: type[R], work: Callable[[R], None]) -> Callable[..., None]:
@@ -40,11 +43,11 @@ def verb(request: type[R], work: Callable[[R], None]) -> Callable[..., None]:
 
     def spelled_out(**options: Any) -> None:  # noqa: ANN401 - what each field holds
         context = options.pop(_CONTEXT)
-        file = options.pop(_FILE, None)
+        file = options.pop(FILE, None)
         sources = {n: context.get_parameter_source(n) for n in options}
         given = {n: v for n, v in options.items() if sources[n].name in _GIVEN}
         names = {
-            name: f"{file}: {name}" if sources[name].name == "DEFAULT_MAP" else flag
+            name: f"{file}: {name}" if sources[name].name == FROM_FILE else flag
             for name, flag in request.flags().items()
         }
         with calling(names):
@@ -114,7 +117,7 @@ def _parameters(request: type[Request]) -> Iterator[inspect.Parameter]:
             is_eager=True,
             help="YAML or JSON file of these options",
         )
-        yield _keyword(_FILE, Annotated[Path | None, read], None)
+        yield _keyword(FILE, Annotated[Path | None, read], None)
 
 
 def _keyword(
@@ -168,6 +171,12 @@ def _kind(annotation: Any) -> Any:  # noqa: ANN401 - types as `typing` makes the
     return annotation
 
 
+def _repeats(annotation: Any) -> bool:  # noqa: ANN401 - types as `typing` makes them
+    """Whether an option may be repeated."""
+    kind = _kind(annotation)
+    return list in (get_origin(one) for one in (kind, *get_args(kind)))
+
+
 def _plain(default: Any) -> Any:  # noqa: ANN401 - the default of any field
     if isinstance(default, enum.Enum):
         return default.value
@@ -186,7 +195,12 @@ def _read_config(request: type[Request], context: typer.Context, path: Path | No
             if name not in request.model_fields:
                 near = nearest(str(name), list(request.model_fields))
                 raise UserError(f"{path}: {name}: unknown setting, {near}")
+            annotation = request.model_fields[name].annotation
             with calling({name: f"{path}: {name}"}):
-                refuse_truth(name, value, request.model_fields[name].annotation)
+                refuse_truth(name, value, annotation)
+            if _repeats(annotation):
+                if isinstance(value, Mapping):
+                    raise UserError(f"{path}: {name}: must be a list, such as [a, b]")
+                tree[name] = value if isinstance(value, list | None) else [value]
         context.default_map = {**(context.default_map or {}), **tree}
     return path

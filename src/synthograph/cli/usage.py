@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import typer
 
+from synthograph.cli.options import FILE, FROM_FILE
 from synthograph.core.config import describe_rule
 from synthograph.core.names import nearest
 
@@ -45,6 +46,10 @@ def _explain_parameter(error: Exception, parameter: Any, message: str, see: str)
     name = parameter.opts[0] if option else str(parameter.name).upper()
     if "issing" in type(error).__name__:
         return f"{name} is missing: {parameter.help}; {see}"
+    context: Any = getattr(error, "ctx", None)
+    source = None if context is None else context.get_parameter_source(parameter.name)
+    if source is not None and source.name == FROM_FILE:
+        name = f"{context.params[FILE]}: {parameter.name}"
     problems: list[Any] = getattr(error.__cause__, "errors", list)()
     if not problems:
         return f"{name}: {_lower(message)}"
