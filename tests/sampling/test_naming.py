@@ -21,6 +21,8 @@ def test_names_that_collide_are_numbered() -> None:
         ("..", "latent"),
         ("a\n b", "a--b"),
         ("x" * 500, "x" * 100),
+        ("é" * 500, "é" * 50),
+        ("x" + "\u6f22" * 500, "x" + "\u6f22" * 33),
     ],
 )
 def test_names_of_others_stay_in_their_folder(name: str, head: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from synthograph.core.errors import UserError
 
 MAX_NAME = 100
-"""Letters that a file takes from the name of a latent."""
+"""Bytes that a file takes from the name of a latent; file systems allow 255 in all."""
 
 
 def file_names(heads: Sequence[str], labels: Sequence[str | None], ending: str) -> list[str]:
@@ -27,7 +27,8 @@ def file_names(heads: Sequence[str], labels: Sequence[str | None], ending: str) 
 
 def file_head(name: str) -> str:
     """The name of a latent as the beginning of a file's name, which stays in its folder."""
-    return _plain(name, "-_.").lstrip(".")[:MAX_NAME] or "latent"
+    plain = _plain(name, "-_.").lstrip(".")
+    return plain.encode()[:MAX_NAME].decode(errors="ignore") or "latent"
 
 
 def _plain(name: str, others: str) -> str:
