@@ -100,4 +100,5 @@ def test_what_is_no_distance(text: str) -> None:
 
 def test_distances() -> None:
     assert parse_distances("20, 5,20", Space.Z) == (20, 5)
+    assert parse_distances("20,20.00001,20.001", Space.Z) == (20, 20.001), "names are different"
     assert parse_distances(None, Space.W) == (0.25, 0.5, 1)

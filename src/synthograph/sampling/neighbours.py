@@ -55,7 +55,7 @@ def parse_distances(text: str | None, space: Space) -> tuple[float, ...]:
                 f"--distance {text!r}: {word!r} is no number above 0 and up to {MOST[space]:g} "
                 f"{UNITS[space]}, as in {','.join(f'{usual:g}' for usual in USUAL[space])}"
             )
-        found.append(number)
+        found.append(float(f"{number:g}"))  # as names and tables say it
     return tuple(dict.fromkeys(found))
 
 
