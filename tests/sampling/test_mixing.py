@@ -16,6 +16,7 @@ from tests.sampling.test_generate import make_snapshot
 def test_which_styles() -> None:
     assert parse_styles(None, 8) == [0, 1, 2, 3], "the coarser half"
     assert parse_styles("0-2,5,1", 8) == [0, 1, 2, 5]
+    assert parse_styles("000-002,007", 8) == [0, 1, 2, 7]
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def parse_numbers(text: str, option: str, *, most: int, what: str) -> list[int]:
             raise UserError(
                 f"{option} {text!r}: {part!r} is neither a number nor a range such as 0-35"
             )
+        first, last = (word.lstrip("0") or word[:1] for word in (first, last))
         # Python reads no integer of more than 4300 digits
         longest = max((first, last), key=len)
         if len(longest) > len(str(most)) or max(int(first), int(last or first)) > most:
