@@ -348,12 +348,13 @@ def test_copies_of_an_archive_are_kept_together_and_named(tmp_path: Path) -> Non
         pixels = rng.integers(0, 255, (8, 8, 1), np.uint8)
         (path / f"a{number:02d}.png").write_bytes(encode_png(pixels))
         Image.fromarray(pixels[:, :, 0]).save(path / f"b{number:02d}.png", compress_level=0)
-    after = split_archive(path, options())
-    for number in range(20):
-        pair = {row.split for row in after.rows if row.file[1:] == f"{number:02d}.png"}
-        assert len(pair) == 1
-    assert after.info.split is not None and len(after.info.split.joined) == 20
-    assert after.info.split.joined[0] == ["patient a00.png", "patient b00.png"]
+    for seed in range(2):  # the second time, the archive has a manifest of ours
+        after = split_archive(path, options(seed=seed), force=True)
+        for number in range(20):
+            pair = {row.split for row in after.rows if row.file[1:] == f"{number:02d}.png"}
+            assert len(pair) == 1
+        assert after.info.split is not None and len(after.info.split.joined) == 20
+        assert after.info.split.joined[0] == ["patient a00.png", "patient b00.png"]
 
 
 def test_an_official_split_is_not_replaced_by_chance(tmp_path: Path) -> None:

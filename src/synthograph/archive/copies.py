@@ -11,7 +11,6 @@ from synthograph.archive.manifest import Row, same_spelling
 from synthograph.archive.reader import Archive
 from synthograph.core.names import first_few
 from synthograph.core.progress import Track
-from synthograph.core.untrusted.dataset_json import MANIFEST
 
 NAMED = 10
 """Pairs of copies that a message names."""
@@ -57,30 +56,19 @@ def copies_of(rows: Iterable[Row], digests: Iterable[str | None]) -> RepeatedIma
 
 
 def find_copies(archive: Archive, track: Track = lambda items, total: items) -> RepeatedImages:
-    """The equal images among the real ones of an archive.
-
-    Files of our own archives are compared byte by byte, since equal pixels are written as equal
-    bytes; those of others are decoded.
+    """The equal images among the real ones of an archive, by their pixels: equal pixels may be
+    stored as different bytes, by other tools or other versions of a library.
 
     Raises:
         UserError: an image is missing or broken.
     """
     rows = [row for row in archive.rows if row.real]
-    written = MANIFEST in archive.files
-    digests = [_digest(archive, row, decode=not written) for row in track(rows, len(rows))]
-    found = copies_of(rows, digests)
+    found = copies_of(rows, [_digest(archive.read(row)) for row in track(rows, len(rows))])
     return RepeatedImages([same for same in found.sets if not one_coloured(archive.read(same[0]))])
 
 
-def _digest(archive: Archive, row: Row, *, decode: bool) -> str:
-    digest = hashlib.sha256()
-    if decode:
-        digest.update(np.ascontiguousarray(archive.read(row)).data)
-    else:
-        for modality in archive.info.spec.modalities:
-            content = archive.files.read(archive.member(row, modality))
-            digest.update(hashlib.sha256(content).digest())
-    return digest.hexdigest()
+def _digest(pixels: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
 
 
 def one_coloured(pixels: np.ndarray) -> bool:
