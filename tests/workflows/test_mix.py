@@ -1,6 +1,7 @@
 """Mixing through the workflow: what joins, what stays real, and which generators are refused."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import synthograph as sg
 from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive, ArchiveInfo, open_archive
-from synthograph.archive.split import SplitOptions, split_archive
+from synthograph.archive.split import SplitOptions, rewrite, split_archive
 from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Silent
@@ -280,6 +281,55 @@ def test_an_image_of_two_archives_in_two_splits_is_refused(tmp_path: Path) -> No
         split_archive(path, SplitOptions(test=0.2, val=0.2, seed=number))
         paths.append(path)
     with pytest.raises(UserError, match="prepare all images as one archive, and split that"):
+        sg.mix(paths, only_real=True, dest=tmp_path / "m.zip")
+
+
+def split_sites(
+    folder: Path, seeds: dict[str, int], spaces: dict[str, str] | None = None
+) -> list[Path]:
+    """Archives of different images of groups P0, P1, ..., each cut by a seed of its own."""
+    paths = []
+    for number, (name, seed) in enumerate(seeds.items()):
+        path = folder / f"{name}.zip"
+        make_archive(path, count=40, seed=number, namespace=(spaces or {}).get(name, "home"))
+        split_archive(path, SplitOptions(test=0.2, val=0.2, seed=seed))
+        paths.append(path)
+    return paths
+
+
+def test_a_patient_of_two_archives_of_one_namespace_in_two_splits_is_refused(
+    tmp_path: Path,
+) -> None:
+    paths = split_sites(tmp_path, {"visit1": 0, "visit2": 1})
+    with pytest.raises(UserError, match="groups of .*visit1.zip and .*visit2.zip are in two split"):
+        sg.mix(paths, only_real=True, dest=tmp_path / "m.zip")
+
+
+def test_a_patient_of_two_archives_of_one_namespace_is_one_whatever_stands_first(
+    tmp_path: Path,
+) -> None:
+    paths = split_sites(tmp_path, {"site": 1, "visit1": 0, "visit2": 0}, {"site": "other"})
+    sg.mix(paths, only_real=True, dest=tmp_path / "m.zip")
+    mixed = open_archive(tmp_path / "m.zip")
+    names = {name: set[str]() for name in ("site", "visit1", "visit2")}
+    for row in mixed.rows:
+        names[row.columns["archive"]].add(row.group)
+    assert names["site"] == {f"P{number}" for number in range(20)}
+    assert names["visit1"] == names["visit2"] == {f"P{number} (visit1)" for number in range(20)}
+    for path in paths:
+        there = open_archive(path)
+        known = ArchiveRows(mixed, mixed.rows).groups
+        assert known.keys() >= ArchiveRows(there, there.rows).groups.keys()
+
+
+def test_two_spellings_of_a_patient_in_archives_of_one_namespace_are_refused(
+    tmp_path: Path,
+) -> None:
+    paths = split_sites(tmp_path, {"visit1": 0, "visit2": 0})
+    later = open_archive(paths[1])
+    rows = [replace(row, group=row.group.replace("P", "p")) for row in later.rows]
+    rewrite(later, rows)
+    with pytest.raises(UserError, match="groups are called alike, such as 'P0' and 'p0'"):
         sg.mix(paths, only_real=True, dest=tmp_path / "m.zip")
 
 

@@ -265,7 +265,7 @@ def digest64(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def _group_name(row: Row, namespace: str) -> str:
+def patient_of(row: Row, namespace: str) -> str:
     """Name of a group that no other group has, of a row in an archive of this namespace."""
     own = row.columns.get(HOME_NAMESPACE)
     return own + row.columns.get(HOME_GROUP, row.group) if own else namespace + row.group
@@ -332,7 +332,7 @@ class ArchiveRows:
         """
         # published archives have no namespace and all call their images alike
         namespace = self.archive.info.namespace or self.archive.images_hash
-        return {digest64(_group_name(row, namespace).encode()): row.group for row in self.rows}
+        return {digest64(patient_of(row, namespace).encode()): row.group for row in self.rows}
 
     @cached_property
     def digests(self) -> list[str]:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 
-from synthograph.archive.batches import ArchiveRows
+from synthograph.archive.batches import ArchiveRows, patient_of
 from synthograph.archive.copies import one_coloured
 from synthograph.archive.linked import Pick, described_for
-from synthograph.archive.manifest import HOME_GROUP, HOME_NAMESPACE
+from synthograph.archive.manifest import HOME_GROUP, HOME_NAMESPACE, Row, crossing_groups
 from synthograph.archive.reader import Archive, ArchiveInfo
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
@@ -42,34 +42,66 @@ def merged_info(archives: Sequence[Archive]) -> ArchiveInfo:
 def merged(archives: Sequence[Archive]) -> list[Pick]:
     """The images of all archives, in order.
 
-    A group of a later archive keeps its name, unless another archive has a group of that name, and
-    is known by the namespace of its own archive.
+    A group of a later archive keeps its name, unless an earlier one has another group of that name,
+    and is known by the namespace of its own archive. Archives of one namespace hold the same
+    groups.
 
     Raises:
-        UserError: an image is in two archives, in different splits.
+        UserError: an image or a group is in two archives, in different splits.
     """
     if len(archives) == 1:
         return [Pick(archives[0], row, row) for row in archives[0].rows]
     _refuse_shared(archives)
-    groups = [{row.group for row in each.rows} for each in archives]
+    titles = _titles(archives)
+    namespaces = [described_for(each).namespace for each in archives]
+    names = _names(archives, titles, namespaces)
     picks = []
-    for number, archive in enumerate(archives):
-        others = set[str]().union(*(some for n, some in enumerate(groups) if n != number))
-        name = archive.name
-        if [each.name for each in archives].count(name) > 1:
-            name = f"{name} {number + 1}"
-        namespace = described_for(archive).namespace
-        alike = namespace == described_for(archives[0]).namespace
+    for archive, title, namespace in zip(archives, titles, namespaces, strict=True):
         for row in archive.rows:
+            group = names[patient_of(row, namespace)]
+            alike = namespace == namespaces[0] and group == row.group
             home = {} if alike else {HOME_NAMESPACE: namespace, HOME_GROUP: row.group}
-            taken = not alike and row.group in others
-            becomes = replace(
-                row,
-                group=f"{row.group} ({name})" if taken else row.group,
-                columns={ARCHIVE: name, **home, **row.columns},
-            )
-            picks.append(Pick(archive, row, becomes))
+            columns = {ARCHIVE: title, **home, **row.columns}
+            picks.append(Pick(archive, row, replace(row, group=group, columns=columns)))
+    _refuse_crossing(archives, [pick.becomes for pick in picks])
     return picks
+
+
+def _names(
+    archives: Sequence[Archive], titles: Sequence[str], namespaces: Sequence[str]
+) -> dict[str, str]:
+    """Patient -> name of the group, which no other patient has."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for archive, title, namespace in zip(archives, titles, namespaces, strict=True):
+        for row in archive.rows:
+            patient, name = patient_of(row, namespace), row.group
+            if patient not in names:
+                while name in taken:
+                    name = f"{name} ({title})"
+                taken.add(name)
+                names[patient] = name
+    return names
+
+
+def _titles(archives: Sequence[Archive]) -> list[str]:
+    """What the archives are called, each with a name of its own."""
+    names = [each.name for each in archives]
+    return [
+        f"{name} {number}" if names.count(name) > 1 else name
+        for number, name in enumerate(names, start=1)
+    ]
+
+
+def _refuse_crossing(archives: Sequence[Archive], rows: Sequence[Row]) -> None:
+    """Refuse a group that is in several archives, in different splits."""
+    crossing = crossing_groups(rows)
+    if crossing:
+        raise UserError(
+            f"{len(crossing)} groups of {' and '.join(str(each.path) for each in archives)} are in "
+            f"two splits, such as {first_few(map(repr, crossing))}: prepare all images as one "
+            "archive, and split that"
+        )
 
 
 def _refuse_shared(archives: Sequence[Archive]) -> None:

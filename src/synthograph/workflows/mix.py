@@ -24,7 +24,12 @@ from synthograph.downstream import mixing
 from synthograph.downstream.mixing import Amounts, Control, Counts
 from synthograph.metrics.overlap import trained_on
 from synthograph.workflows.downstream_requests import MixRequest
-from synthograph.workflows.leaks import refuse_crossing, refuse_pictures, refuse_recoded
+from synthograph.workflows.leaks import (
+    refuse_alike,
+    refuse_crossing,
+    refuse_pictures,
+    refuse_recoded,
+)
 from synthograph.workflows.mix_tables import open_set, refuse_real_table
 from synthograph.workflows.requests import MAX_IMAGES
 from synthograph.workflows.tables import table_lines
@@ -124,6 +129,7 @@ def run(request: MixRequest, *, progress: Progress) -> MixResult:
 def _check_reals(reals: Sequence[Archive]) -> None:
     for real in reals:
         _check_real(real)
+    _refuse_spellings(reals)
 
 
 def _check_real(real: Archive) -> None:
@@ -150,6 +156,14 @@ def _check_real(real: Archive) -> None:
             f"{real.path}: images without a class cannot be mixed by class: prepare them with "
             "--labels"
         )
+
+
+def _refuse_spellings(reals: Sequence[Archive]) -> None:
+    """Refuse two spellings of a patient in archives of one namespace."""
+    for one, other in combinations(reals, 2):
+        if one.info.namespace and one.info.namespace == other.info.namespace:
+            rows = [*one.rows, *other.rows]
+            refuse_alike((row.group for row in rows if row.grouped), other.path)
 
 
 def _check_sets(info: ArchiveInfo, real: Archive, sets: Sequence[Archive]) -> None:
