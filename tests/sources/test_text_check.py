@@ -215,3 +215,14 @@ def test_files_of_other_tools_are_looked_at_too(tmp_path: Path) -> None:
     (tmp_path / "in" / "datalist.json").write_text(listed)
     found = prepared(tmp_path, layout="monai")
     assert found.looked_at == 2 and found.metadata["EXIF artist"] == 1
+
+
+def test_pseudonyms_are_listed_and_shown(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for n in range(3):
+        pixels = with_text(scene(n), "SMITH 1956", 16, 255) if n == 1 else scene(n)
+        Image.fromarray(pixels[:, :, 0]).save(tmp_path / "in" / f"smith{n}.png")
+    (tmp_path / "secret").write_bytes(b"0123456789abcdef")
+    found = prepared(tmp_path, pseudonymise=tmp_path / "secret")
+    assert len(found.text) == 1 and "smith" not in found.text[0]
+    assert found.sheet is not None and found.sheet.exists()

@@ -95,9 +95,9 @@ def report_text(archive: Path, items: Sequence[SourceItem]) -> TextFound:
             ),
         )
     if names:
-        by_name = {item.name: item for item in items}
-        shown = names[:: -(-len(names) // MAX_SHOWN)]
-        _draw([by_name[name] for name in shown], sheet)
+        wanted = frozenset(names)
+        marked = [item for item in items if item.stored_name in wanted]
+        _draw(marked[:: -(-len(marked) // MAX_SHOWN)], sheet)
     return TextFound(len(rows), names, kinds, table if flagged else None, sheet if names else None)
 
 
@@ -105,7 +105,7 @@ def _draw(items: Sequence[SourceItem], path: Path) -> None:
     pictures, captions = [], []
     for item in items:
         pictures.append(_marked(item))
-        captions.append(item.name)
+        captions.append(item.stored_name)
     starts = range(0, len(pictures), _ROW)
     rows = [("", pictures[i : i + _ROW]) for i in starts]
     words = [captions[i : i + _ROW] for i in starts]
