@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from synthograph.archive.advice import without_group
 from synthograph.archive.convert import WorkersError
 from synthograph.archive.parts import Part
 from synthograph.archive.prepare import PrepareOptions, Summary, prepare, prepare_part
@@ -336,6 +337,33 @@ def test_an_archive_can_be_prepared_again(make_archive: Make, tmp_path: Path) ->
     assert row.columns["source_file"] == tiles.rows[1].file
     assert row.columns["table_source_file"] == first.rows[0].columns["source_file"]
     assert (row.columns["tile_x"], row.columns["tile_y"]) == ("4", "0")
+
+
+def test_images_without_group_stay_without_when_tiles_are_prepared_again(
+    items: Items, tmp_path: Path
+) -> None:
+    source = items(6)
+    source[4:] = [replace(item, group=None) for item in source[4:]]
+    run(source, tmp_path / "tiles.zip", transform={"tile": 4})
+    tiles = open_archive(tmp_path / "tiles.zip")
+    run(tiles.items(), tmp_path / "again.zip", transform={"width": 8, "height": 8})
+    again = open_archive(tmp_path / "again.zip")
+    bare = without_group(again.rows)
+    assert [row.group for row in again.rows] == [row.group for row in tiles.rows]
+    assert [row.source for row in bare] == [source[4].name] * 4 + [source[5].name] * 4
+
+
+def test_an_image_whose_group_was_taken_away_stays_without(
+    make_archive: Make, tmp_path: Path
+) -> None:
+    first = make_archive("a")
+    path = first.path / "manifest.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("p1", "", 1), encoding="utf-8")
+    run(open_archive(first.path).items(), tmp_path / "b.zip")
+    again = open_archive(tmp_path / "b.zip")
+    (bare,) = without_group(again.rows)
+    assert bare.group == first.rows[2].file  # as networks that saw it know it
+    assert bare.columns["table_source_file"] == first.rows[2].source
 
 
 def test_synthetic_images_stay_synthetic(items: Items, tmp_path: Path) -> None:

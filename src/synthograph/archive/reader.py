@@ -288,21 +288,22 @@ class Archive:
         behind.
 
         Items are called by the source files that the archive was made of, where each of its images
-        has its own, else by their files in the archive.
+        has its own, else by their files in the archive. An image without a group keeps the name
+        that stands for one, so that it stays without.
         """
         names = [row.columns.get(SOURCE_FILE, "") for row in self.rows]
         kept = all(names) and len(set(names)) == len(names)
         return [
-            SourceItem(
-                name if kept else row.file,
-                self._decoder(row),
-                row.label,
-                row.group,
-                {k: v for k, v in row.columns.items() if not (kept and k == SOURCE_FILE)},
-                row.origin,
-            )
+            self._item(row, name if kept else row.file)
             for name, row in zip(names, self.rows, strict=True)
         ]
+
+    def _item(self, row: Row, name: str) -> SourceItem:
+        alias = None if row.grouped else row.group
+        known = SOURCE_FILE, alias or name
+        columns = {key: cell for key, cell in row.columns.items() if (key, cell) != known}
+        decode = self._decoder(row)
+        return SourceItem(name, decode, row.label, row.group, columns, row.origin, alias=alias)
 
     def _decoder(self, row: Row) -> "RowDecoder":
         mask = f"{MASKS}/{row.file}"
