@@ -10,6 +10,7 @@ import pytest
 
 import synthograph as sg
 from synthograph.archive.batches import ArchiveRows, rows_of_split
+from synthograph.archive.cache import cache_order, pixel_cache
 from synthograph.archive.describe import describe
 from synthograph.archive.linked import linked
 from synthograph.archive.manifest import Row
@@ -83,10 +84,11 @@ def test_it_holds_no_pixels_and_becomes_a_full_archive_by_one_command(
     names = {path.name for path in (tmp_path / "linked").iterdir()}
     assert names == {"links.json", "manifest.csv", "dataset.json"}
     sg.convert(tmp_path / "linked", tmp_path / "full.zip")
+    hash_before = before.images_hash
     real.unlink()
     made.unlink()
     after = open_archive(tmp_path / "full.zip")
-    assert (after.rows, after.images_hash) == (before.rows, before.images_hash)
+    assert (after.rows, after.images_hash) == (before.rows, hash_before)
     assert after.info == before.info
     describe(tmp_path / "full.zip", {})
 
@@ -241,6 +243,28 @@ def test_links_of_others_are_data(real: Path, tmp_path: Path, change: object, me
         archive = open_archive(tmp_path / "fold")
         for row in archive.rows:
             archive.read(row)
+
+
+def test_hashes_of_a_stranger_name_no_cache(tmp_path: Path) -> None:
+    """Links that call other images by the hashes of somebody's archive, which they fit well."""
+    victim, other = (
+        open_archive(make_archive(tmp_path / f"{seed}", count=8, seed=seed)) for seed in (101, 102)
+    )
+    linked(other, other.rows, tmp_path / "crafted")
+    path = tmp_path / "crafted" / "links.json"
+    document = json.loads(path.read_text())
+    document["sources"][0]["images_hash"] = victim.images_hash
+    for file, image in document["images"].items():
+        image["sha256"] = {"": victim.digests[file]}
+    path.write_text(json.dumps(document))
+    crafted = open_archive(tmp_path / "crafted")
+    assert crafted.images_hash == other.images_hash
+    rows = ArchiveRows(crafted, crafted.rows)
+    assert rows.images.key != ArchiveRows(victim, victim.rows).images.key
+    pixels_of(rows)
+    pixels, order = pixel_cache(victim), cache_order(victim)
+    for row in victim.rows:
+        assert np.array_equal(pixels[order[row.file]], victim.read(row))
 
 
 def first(document: dict) -> dict:

@@ -31,7 +31,7 @@ class LinkedFrom(Config):
 
     Attributes:
         paths: where it may be, the most likely first; relative ones from the folder of the archive.
-        images_hash: of its images.
+        images_hash: of its images, for whoever looks for it.
         stamp: of its files, which changes with them and is known without reading them.
     """
 
@@ -69,12 +69,10 @@ class Source:
     Attributes:
         path: where.
         container: its files.
-        images_hash: of its images; None where something in it is not as it was.
     """
 
     path: Path
     container: Container
-    images_hash: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +176,8 @@ def _checked(place: Path, source: LinkedFrom, wanted: Sequence[Link]) -> Source:
         if link.name not in there:
             raise UserError(f"{place} has no {link.name}")
     if stamp_of(container, contents) == source.stamp:
-        return Source(place, container, source.images_hash)
+        return Source(place, container)
     for link in wanted:
         if hashlib.sha256(container.read(link.name)).hexdigest() != link.sha256:
             raise UserError(f"{place}: {link.name} has changed")
-    return Source(place, container, None)
+    return Source(place, container)

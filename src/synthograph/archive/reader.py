@@ -146,13 +146,6 @@ class ArchiveFiles:
             return self.container, name
         return self.linked.sources[link.source].container, link.name
 
-    def digest(self, name: str) -> str:
-        """Hex sha256 of a file; one that lies elsewhere is not read, but was checked when it was
-        found.
-        """
-        link = self.linked.files.get(name)
-        return hashlib.sha256(self.read(name)).hexdigest() if link is None else link.sha256
-
 
 def open_files(path: Path) -> ArchiveFiles:
     """The files of a folder or zip.
@@ -179,17 +172,12 @@ def open_files(path: Path) -> ArchiveFiles:
 
 @dataclass(frozen=True)
 class Archive:
-    """An open archive with one row per image, in manifest order. `open_archive` makes one.
-
-    Attributes:
-        known_hash: its `images_hash`, where that is known without reading the images.
-    """
+    """An open archive with one row per image, in manifest order. `open_archive` makes one."""
 
     path: Path
     files: ArchiveFiles
     info: ArchiveInfo
     rows: list[Row]
-    known_hash: str | None = None
 
     @property
     def name(self) -> str:
@@ -230,8 +218,6 @@ class Archive:
     @cached_property
     def images_hash(self) -> str:
         """Hex sha256 over the sorted (path, sha256 of the PNG bytes) of all images and masks."""
-        if self.known_hash is not None:
-            return self.known_hash
         digest = hashlib.sha256()
         for name, content in sorted(self.digests.items()):
             digest.update(f"{name}\n{content}\n".encode())
@@ -239,8 +225,15 @@ class Archive:
 
     @cached_property
     def digests(self) -> Mapping[str, str]:
-        """Hex sha256 of the bytes of every file of its images and masks."""
-        return {name: self.files.digest(name) for name in self._image_members()}
+        """Hex sha256 of the bytes of every file of its images and masks. They name caches, so those
+        that `links.json` gives, the word of whoever wrote it, are not taken.
+        """
+        return {name: self._digest(name) for name in self._image_members()}
+
+    def _digest(self, name: str) -> str:
+        link = self.files.linked.files.get(name)
+        known = None if link is None else self.sources[link.source].digests.get(link.name)
+        return known or hashlib.sha256(self.files.read(name)).hexdigest()
 
     @cached_property
     def sources(self) -> tuple["Archive", ...]:
@@ -251,7 +244,7 @@ class Archive:
         """
         found = []
         for source in self.files.linked.sources:
-            archive = replace(open_archive(source.path), known_hash=source.images_hash)
+            archive = open_archive(source.path)
             if archive.info.spec != self.info.spec:
                 raise UserError(
                     f"{self.path}: holds images of {self.info.spec.describe()}, but links to "
