@@ -1,6 +1,7 @@
 """Archives to the folders of other tools and back: nothing is lost that the folder can hold."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from synthograph.archive.exchange import FORMATS
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import ArchiveInfo, open_archive
+from synthograph.archive.split import rewrite
 from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Silent
@@ -84,6 +86,27 @@ def test_there_and_back(kind: str, modalities: dict[str, int], bits: int, tmp_pa
     assert content(tmp_path / "b.zip") == wanted
     assert result.images == len(wanted)
     assert open_archive(tmp_path / "b.zip").info.spec.bits == bits
+
+
+OWN = ("file_name", "masks_file_name", "id", "width", "license", "masked", "image", "class")
+"""Names that some format gives a meaning of its own."""
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_columns_that_are_called_as_the_format_calls_its_own(kind: str, tmp_path: Path) -> None:
+    archive = open_archive(make(tmp_path / "a", {"image": 3}, 8))
+    own = {name: f"my {name}" for name in OWN}
+    rewrite(archive, [replace(row, columns={**row.columns, **own}) for row in archive.rows])
+    folder = tmp_path / "Dataset501_Cells"
+    to(archive.path, kind, folder)
+    back(folder, tmp_path / "b.zip", layout=kind)
+    wanted = content(archive.path)
+    if kind == "nnunet":
+        wanted = {pixels: known for pixels, known in wanted.items() if known[-1] is not None}
+    assert content(tmp_path / "b.zip") == wanted
+    for row in open_archive(tmp_path / "b.zip").rows:
+        cells = {name: row.columns.get(f"{name}_column", row.columns.get(name)) for name in OWN}
+        assert cells == own
 
 
 def test_monai_reads_its_datalist(tmp_path: Path) -> None:

@@ -58,13 +58,32 @@ def has_mask(archive: Archive, row: Row) -> bool:
     return f"{MASKS}/{row.file}" in archive.files
 
 
-def known_of(row: Row) -> dict[str, str]:
-    """What the manifest says of an image, beside its files; nothing that is not there."""
+def known_of(row: Row, taken: Callable[[str], bool] = lambda name: False) -> dict[str, str]:
+    """What the manifest says of an image, beside its files; nothing that is not there.
+
+    Args:
+        row: of the image.
+        taken: whether the format gives a name a meaning of its own, see `renamed`.
+    """
     found = {"label": row.label, "group": row.group if row.grouped else None, "split": row.split}
     found["origin"] = None if row.real else row.origin
     found["fold"] = None if row.fold is None else str(row.fold)
     further = {name: cell for name, cell in row.columns.items() if name != SOURCE_FILE}
-    return {name: cell for name, cell in {**further, **found}.items() if cell}
+    every = {**renamed(further, taken), **found}
+    return {name: cell for name, cell in every.items() if cell}
+
+
+def renamed(columns: Mapping[str, str], taken: Callable[[str], bool]) -> dict[str, str]:
+    """Further columns; one whose name is taken gets `_column` behind it, so that nothing is
+    overwritten.
+    """
+    found = {}
+    for name, cell in columns.items():
+        free = name
+        while taken(free) or (free != name and free in columns):
+            free = f"{free}_column"
+        found[free] = cell
+    return found
 
 
 def table_of(rows: Sequence[tuple[str, Row]], first: str = "file") -> bytes:

@@ -12,6 +12,8 @@ from synthograph.core.progress import Track
 from synthograph.core.untrusted.documents import JsonObject
 
 UNSPLIT = "all"
+OWN = {"id", "file_name", "height", "width", "license", "masked", "modality", "modalities"}
+"""Keys of an image that are no columns."""
 
 
 class Coco:
@@ -39,7 +41,7 @@ class Coco:
             places = {first: name, **further}
             copy_files(archive, row, {m: folder / split / at for m, at in places.items()})
             image: JsonObject = {
-                **known_of(row),
+                **known_of(row, OWN.__contains__),
                 "id": number,
                 "file_name": name,
                 "height": spec.height,

@@ -2,15 +2,19 @@
 (ImageFolder: columns `file_name` and `*_file_name` are images, all others are kept).
 """
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
-from synthograph.archive.exchange.base import case_of, copy_files, has_mask, table_of
+from synthograph.archive.exchange.base import case_of, copy_files, has_mask, renamed, table_of
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive
 from synthograph.core.progress import Track
 from synthograph.core.spec import MASKS
 
 METADATA, FILE = "metadata.csv", "file_name"
+_FILES = re.compile(f"(.*_)?{FILE}s?")
+"""Columns that hold names of files."""
 UNSPLIT = "train"
 """Where images of an archive without split go; an empty cell says that they have none."""
 
@@ -44,12 +48,8 @@ class HuggingFace:
 
 def _with(row: Row, files: dict[str, str]) -> Row:
     """The row with the names of its further files in columns."""
-    return Row(
-        row.file,
-        row.label,
-        row.group,
-        row.split,
-        row.fold,
-        row.origin,
-        {**files, **row.columns},
-    )
+    return replace(row, columns={**files, **renamed(row.columns, _is_taken)})
+
+
+def _is_taken(name: str) -> bool:
+    return _FILES.fullmatch(name) is not None

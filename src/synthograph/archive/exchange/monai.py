@@ -12,6 +12,8 @@ from synthograph.core.untrusted.documents import JsonObject
 DATALIST = "datalist.json"
 LISTS = {"train": "training", "val": "validation", "test": "test"}
 """Split -> key of its list; images without split are in the first, and say no split."""
+OWN = {"image", "label", "class"}
+"""Keys of an item that are no columns."""
 
 
 class Monai:
@@ -37,7 +39,7 @@ class Monai:
             copy_files(archive, row, {kind: folder / at for kind, at in places.items()})
             images = [places[kind] for kind in modalities]
             item: JsonObject = {"image": images if len(images) > 1 else images[0]}
-            known = known_of(row)
+            known = known_of(row, OWN.__contains__)
             if "label" in known:
                 known["class"] = known.pop("label")
                 item["label"] = index[known["class"]]
