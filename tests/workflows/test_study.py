@@ -247,6 +247,25 @@ def test_a_study_that_was_begun_before_a_key_existed_goes_on(home: Path, tmp_pat
     assert folder.freeze(inputs).sha256 == "of then" != frozen.sha256
 
 
+@pytest.mark.parametrize(("option", "goes_on"), [("seed", True), ("style", False)])
+def test_a_study_that_was_begun_with_what_is_refused_today(
+    home: Path, tmp_path: Path, option: str, goes_on: bool
+) -> None:
+    """A seed of its classifiers never had an effect; a style had."""
+    inputs = open_inputs(read_study(home / "mine.yaml"), "cpu", Silent())
+    folder = StudyFolder(tmp_path)
+    folder.freeze(inputs)
+    path = tmp_path / "frozen/study.json"
+    tree = json.loads(path.read_text())
+    tree["settings"]["classifier"][option] = {"seed": 7, "style": "other.zip"}[option]
+    path.write_text(json.dumps({**tree, "sha256": "of then"}))
+    if goes_on:
+        assert folder.freeze(inputs).sha256 == "of then"
+        return
+    with pytest.raises(UserError, match="begun otherwise.*style was other.zip, now nothing"):
+        folder.freeze(inputs)
+
+
 def test_an_emptied_record_of_its_beginning_has_a_way_out(home: Path, tmp_path: Path) -> None:
     inputs = open_inputs(read_study(home / "mine.yaml"), "cpu", Silent())
     StudyFolder(tmp_path / "first").freeze(inputs)

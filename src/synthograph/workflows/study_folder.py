@@ -2,6 +2,7 @@
 images.
 """
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from synthograph.core.version import VERSION
 from synthograph.workflows.study_cells import Cell
 from synthograph.workflows.study_folds import folds_table
 from synthograph.workflows.study_inputs import Inputs
-from synthograph.workflows.study_settings import StudySettings, digest, read_frozen
+from synthograph.workflows.study_settings import TASKS, StudySettings, digest, read_frozen
 
 FROZEN, CHOICES = "frozen/study.json", "frozen/choices.json"
 FOLDS, RESULT = "folds.csv", "study.json"
@@ -161,8 +162,16 @@ def _frozen(inputs: Inputs) -> Frozen:
 
 
 def _today(frozen: Frozen) -> JsonObject:
-    """What a study is, with the defaults of keys that came after it was begun."""
-    settings = StudySettings.parse(frozen.settings).tree()
+    """What a study is, with the defaults of keys that came after it was begun; as it was begun if
+    none may be so any more.
+    """
+    settings = dict(frozen.settings)
+    for options in (rules.options for rules in TASKS.values()):
+        given: JsonObject = settings.get(options, {})
+        # a seed among them was accepted once, and never had an effect
+        settings[options] = {name: value for name, value in given.items() if name != "seed"}
+    with contextlib.suppress(UserError):
+        settings = StudySettings.parse(settings).tree()
     return {**frozen.tree(), "settings": settings, "sha256": "", "version": ""}
 
 

@@ -40,8 +40,15 @@ CHOSEN = "chosen"
 SPLIT, EXTERNAL = FOLDS = ("split", "external")
 """What may stand in place of a number of folds."""
 MAX_FOLDS = 100
-OWN = ("data", "out", "device", "dry_run", "measure", "balance")
-"""Fields of a training that the study itself decides."""
+OWN: Mapping[str, str] = {
+    **dict.fromkeys(("data", "out", "device", "dry_run"), "leave it out"),
+    "measure": "give primary.measure instead",
+    "balance": "give balance of the study instead",
+    "seed": "give seed of the study instead",
+    "style": "leave it out, then fourier takes other training images of the fold; those of an "
+    "archive that lends its style count as seen and could test nothing",
+}
+"""Fields of a training that the study itself decides -> the way out."""
 NETWORK_SEEDS, PROBE_SEEDS = 3, 1
 
 
@@ -374,7 +381,7 @@ class StudySettings(Config):
     def _options(cls, given: JsonObject, about: pydantic.ValidationInfo) -> JsonObject:
         own = next((name for name in OWN if name in given), None)
         if own is not None:
-            raise ValueError(f"{own} is decided by the study: leave it out")
+            raise ValueError(f"{own} is decided by the study: {OWN[own]}")
         rules = next(each for each in TASKS.values() if each.options == about.field_name)
         rules.training(given)
         return given
