@@ -266,6 +266,17 @@ def test_a_study_that_was_begun_with_what_is_refused_today(
         folder.freeze(inputs)
 
 
+def test_an_external_archive_of_the_same_name_is_another_one(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/real.zip").write_bytes((home / "other.zip").read_bytes())
+    text = FILE.replace(" real.zip", f" {home}/real.zip").replace("other.zip", "site/real.zip")
+    (tmp_path / "p.yaml").write_text(text.split("generator:")[0].replace(", mixed, shuffled", ""))
+    inputs = open_inputs(read_study(tmp_path / "p.yaml"), "cpu", Silent())
+    frozen = StudyFolder(tmp_path / "p").freeze(inputs)
+    hashes = [each[0] for each in frozen.images.values()]
+    assert hashes == [open_archive(home / n).images_hash for n in ("real.zip", "other.zip")]
+
+
 def test_an_emptied_record_of_its_beginning_has_a_way_out(home: Path, tmp_path: Path) -> None:
     inputs = open_inputs(read_study(home / "mine.yaml"), "cpu", Silent())
     StudyFolder(tmp_path / "first").freeze(inputs)

@@ -32,7 +32,8 @@ class Frozen(Config):
     Attributes:
         sha256: of all that follows but the version.
         settings: of the study file, with every default.
-        images: archive to the hashes of its images and of its manifest.
+        images: archive to the hashes of its images and of its manifest; an external one that is
+            called as the study's own is `external NAME`.
         folds: hash of the table of folds.
     """
 
@@ -150,8 +151,10 @@ class StudyFolder:
 
 
 def _frozen(inputs: Inputs) -> Frozen:
-    images = {inputs.archive.path.name: _hashes(ArchiveRows(inputs.archive, inputs.archive.rows))}
-    images |= {name: _hashes(rows) for name, rows in inputs.external.items()}
+    own = inputs.archive.path.name
+    images = {own: _hashes(ArchiveRows(inputs.archive, inputs.archive.rows))}
+    for name, rows in inputs.external.items():
+        images[f"external {name}" if name == own else name] = _hashes(rows)
     folds = digest([[(row.file, row.split) for row in fold.rows] for fold in inputs.folds])
     about: JsonObject = {
         "settings": _without_folders(inputs.settings.tree()),
