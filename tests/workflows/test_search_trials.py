@@ -229,6 +229,29 @@ def test_who_misses_a_constraint_cannot_win(
     assert found.winner.settings["model.r1_gamma"] <= 1.01 * GAMMA
 
 
+@pytest.mark.parametrize("least", [0.3, 0.9])
+def test_a_preset_that_misses_a_constraint_cannot_win_either(
+    cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: float
+) -> None:
+    """It is the best by the objective; where all miss the constraint nobody wins."""
+
+    def reached(run: TrialRun, kimg: float) -> dict[str, float]:
+        steps = math.log2(run.config.model.r1_gamma / GAMMA)
+        own = abs(steps) < 1e-9
+        return {"kernel": 1 + abs(steps) + 0.01 * run.seed, "recall": 0.1 if own else 0.5}
+
+    reach(monkeypatch, reached)
+    found = searched(tmp_path, cells, f"{SPACE}constraints: {{recall: {least}}}\nhalving: 1\n")
+    preset = next(each for each in found.retrained if each.baseline)
+    assert not preset.feasible
+    if least > 0.5:
+        assert found.winner is None and not any(each.feasible for each in found.retrained)
+        return
+    assert found.winner is not None and found.winner.trial != preset.trial
+    assert "which misses the constraint on recall" in found.winner.sentence
+    assert "the preset may do as well" not in found.winner.sentence
+
+
 @pytest.mark.parametrize(
     ("text", "trials"),
     [("total_kimg: 1.5", 2), ("seeds: 2\ntotal_kimg: 1.5", 1), ("hours: 0.000000001", 1)],

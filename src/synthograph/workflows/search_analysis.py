@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from synthograph.core.interval import Interval
 from synthograph.core.version import VERSION
-from synthograph.report.words import number
+from synthograph.report.words import listed, number
 from synthograph.results.search import (
     PRESET,
     Retraining,
@@ -204,7 +204,7 @@ def _retrained(
                 name: tuple(_plain(r.values.get(name)) for r in each.records) for name in measures
             },
             values=means,
-            feasible=each.finalist.baseline or _keeps(means, trials.constraints, own),
+            feasible=_keeps(means, trials.constraints, own),
         )
         for each, means in zip(again, values, strict=True)
     ]
@@ -258,7 +258,8 @@ def _winner(
     value = None if best is None else best.value(objective.measure)
     if best is None or value is None:
         return None
-    own = next((each.value(objective.measure) for each in retrained if each.baseline), None)
+    preset = next((each for each in retrained if each.baseline), None)
+    own = None if preset is None else preset.value(objective.measure)
     gain = None if own is None else (own - value if objective.smaller else value - own)
     beyond = None if gain is None or objective.noise is None else gain > objective.noise
     drawn = _drawn_of(best, trials)
@@ -267,7 +268,7 @@ def _winner(
         settings={**trials.space.values(drawn), PRESET: trials.space.preset(drawn)},
         gain=gain,
         beyond_noise=beyond,
-        sentence=_sentence(best, objective, value, own, beyond),
+        sentence=_sentence(best, objective, preset, trials.constraints, beyond),
         file=WINNER,
     )
 
@@ -280,21 +281,29 @@ def _drawn_of(best: Retraining, trials: Trials) -> Settings:
 def _sentence(
     best: Retraining,
     objective: SearchObjective,
-    value: float,
-    own: float | None,
+    preset: Retraining | None,
+    constraints: Sequence[SearchConstraint],
     beyond: bool | None,
 ) -> str:
     """What may be said of the winner."""
     seeds, measure = len(best.seeds), objective.measure
-    who = f"trial {best.trial}" if best.trial is not None else "the preset"
+    reached = f"{measure} {number(best.value(measure))}"
     if best.baseline:
         return (
             f"no trial was better than the preset's own settings over {seeds} fresh seeds "
-            f"({measure} {number(value)}): keep the preset"
+            f"({reached}): keep the preset"
         )
-    if own is None:
-        return f"{who} is best over {seeds} fresh seeds: {measure} {number(value)}"
-    said = f"{who} has {measure} {number(value)} over {seeds} fresh seeds, the preset {number(own)}"
+    who = f"trial {best.trial}" if best.trial is not None else "the preset"
+    own = None if preset is None else preset.value(measure)
+    if preset is None or own is None:
+        return f"{who} is best over {seeds} fresh seeds: {reached}"
+    said = f"{who} has {reached} over {seeds} fresh seeds, the preset {number(own)}"
+    if not preset.feasible:
+        missed = misses(preset.values, constraints, preset.values)
+        names = [name for name, by in missed.items() if by > 0]
+        said += f", which misses the constraint on {listed(names)}"
     if beyond:
         return f"{said}: better by more than seeds differ (noise {number(objective.noise)})"
+    if not preset.feasible:
+        return said
     return f"{said}: within noise ({number(objective.noise)}), so the preset may do as well"
