@@ -17,6 +17,7 @@ from synthograph.core.config import (
     parse_assignments,
     read_tree,
     set_path,
+    takes_whole,
 )
 from synthograph.core.errors import SettingError, UserError
 
@@ -237,6 +238,21 @@ def test_a_value_in_place_of_a_section_is_refused() -> None:
     Outer.check_sections({"inner": {"rate": 1}, "batch": 3})
     with pytest.raises(UserError, match="'inner': is a group of settings: .*inner.NAME=VALUE"):
         Outer.check_sections({"inner": 4})
+
+
+@pytest.mark.parametrize(
+    ("path", "whole"),
+    [("batch", True), ("count", True), ("inner.rate", False), ("quick", False), ("free", False),
+     ("weights.a", False), ("steps.8", True), ("steps.9", False), ("maybe.rate", False),
+     ("nothing", False), ("name.nothing", False)],
+)  # fmt: skip
+def test_settings_of_whole_numbers_by_their_types(path: str, whole: bool) -> None:
+    class Counted(Outer):
+        count: int | None = None
+        steps: dict[int, int] = {8: 1}
+
+    config = Counted.parse({"name": "x", "weights": {"a": 1}, "free": {"b": 1}})
+    assert takes_whole(config, path) is whole
 
 
 def test_a_flat_tree_has_dotted_paths() -> None:

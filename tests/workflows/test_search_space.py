@@ -49,6 +49,25 @@ def test_a_draw_becomes_a_configuration(cells: Archive) -> None:
     assert config.metrics.measures[:2] == ["kernel", "recall"]
 
 
+def test_settings_of_whole_numbers_get_such(cells: Archive) -> None:
+    """By what they take, not by what the preset gives: here nothing, or of another family."""
+    space = opened(
+        cells,
+        {
+            PRESET: ["tiny", "tiny-progressive"],
+            "model.r1_interval": {"times": [0.25, 1], "when": {PRESET: "tiny"}},
+            "model.mapping_width": {"low": 32, "high": 128, "when": {PRESET: "tiny"}},
+            "model.batch_scale.4": {"low": 1, "high": 3, "when": {PRESET: "tiny-progressive"}},
+        },
+    )
+    kinds = {each.path: each.kind for each in space.parameters}
+    assert kinds["model.mapping_width"] is kinds["model.batch_scale.4"] is ParameterKind.INTEGER
+    own = space.base("tiny").tree()["model"]["r1_interval"]
+    drawn = {PRESET: "tiny", "model.r1_interval": 0.6, "model.mapping_width": 33}
+    assert space.values(drawn)["model.r1_interval"] == round(0.6 * own) != 0.6 * own
+    assert space.configuration(drawn).tree()["model"]["mapping_width"] == 33
+
+
 def test_the_preset_itself_is_the_first_draw(cells: Archive) -> None:
     space = opened(
         cells,
@@ -90,6 +109,10 @@ def test_settings_that_would_be_replaced_are_refused(cells: Archive, fixed: str,
         ({"model.r1_gamma": {"low": -1, "high": 2}}, "model.r1_gamma: -1: must be at least 0"),
         ({"training.batch": [16, 1 << 22]}, "training.batch: 4194304: must be at most"),
         ({"training.batch": {"low": 4, "high": 8.5}}, "takes whole numbers"),
+        ({"training.batch": {"low": 4, "high": 8, "step": 0.5}}, "takes whole numbers"),
+        ({"model.mapping_width": {"low": 4, "high": 8.5}}, "takes whole numbers"),
+        ({"training.batch": {"low": 8, "high": 32}}, "values between are drawn, too"),
+        ({"training.batch": {"times": [0.5, 2]}}, "times the preset's: training.batch_gpu 14 is"),
         ({"augment.mode": ["none", "adaa"]}, "did you mean 'ada'?"),
         ({"training.kimg": [1, 2]}, "is decided by the search: give it as kimg"),
         ({"metrics.num": [10, 20]}, "would change what trials are measured by"),

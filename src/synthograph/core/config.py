@@ -198,6 +198,32 @@ def _known_keys(root: type[Config], parents: Iterable[Any]) -> list[str]:
     return list(current.model_fields) if current is not None else []
 
 
+def takes_whole(config: Config, path: str) -> bool:
+    """Whether a setting takes whole numbers and no others.
+
+    Args:
+        config: that has it.
+        path: dotted; a key of a mapping takes what is there.
+    """
+    *parents, name = path.split(".")
+    place: Any = config
+    for key in parents:
+        place = _inside(place, key)
+    if isinstance(place, Config):
+        field = type(place).model_fields.get(name)
+        kinds = set() if field is None else set(_leaves(field.annotation))
+    else:
+        kinds = {type(_inside(place, name))}
+    return int in kinds and not kinds & {float, bool, object, Any}
+
+
+def _inside(place: object, key: str) -> object:
+    """What a configuration or a mapping holds; None where there is nothing of this name."""
+    if isinstance(place, Mapping):
+        return next((value for name, value in place.items() if str(name) == key), None)
+    return getattr(place, key, None)
+
+
 @dataclass(frozen=True)
 class Setting:
     """One setting: dotted path, type, default, rule and meaning, all in words."""

@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from synthograph.archive.reader import Archive
-from synthograph.core.config import flatten, parse_assignments, refuse_decided, set_path
+from synthograph.core.config import (
+    flatten,
+    parse_assignments,
+    refuse_decided,
+    set_path,
+    takes_whole,
+)
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import first_few, nearest
 from synthograph.core.untrusted.documents import JsonObject
@@ -35,6 +41,8 @@ MEASURING = ("metrics.", "data.split", "data.subset", "schema_version", "threads
 """Settings that would change what is measured, or by what: values of trials could not be
 compared.
 """
+BETWEEN = 0.38
+"""Place of a value that is tried between two ends; in the middle often lies the preset's own."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +68,16 @@ class Parameter:
         return all(drawn.get(path) in among for path, among in (self.when or {}).items())
 
     @property
-    def ends(self) -> tuple[Plain, ...]:
-        """Values that stand for all of them in checks."""
-        return self.choices or (self.low, self.high)
+    def examples(self) -> tuple[Plain, ...]:
+        """Values that stand for all of them in checks: of a range its ends and one between."""
+        low, high = self.low, self.high
+        if low is None or high is None:
+            return self.choices
+        between = low * (high / low) ** BETWEEN if self.log else low + (high - low) * BETWEEN
+        step = self.step or float(self.kind is ParameterKind.INTEGER)
+        if step:
+            between = low + round((between - low) / step) * step
+        return low, high, between
 
 
 @dataclass(frozen=True)
@@ -108,7 +123,7 @@ class Space:
 
     def values(self, drawn: Settings) -> Settings:
         """Settings of a draw, as a configuration takes them."""
-        base: JsonObject | None = None
+        base: RunConfig | None = None
         found = {}
         for parameter in self.parameters:
             path = parameter.path
@@ -116,8 +131,9 @@ class Space:
                 continue
             value = drawn[path]
             if parameter.relative:
-                base = base or flatten(self.base(self.preset(drawn)).tree())
-                value = float(base[path]) * float(value)  # type: ignore[arg-type]
+                base = base or self.base(self.preset(drawn))
+                value = float(_at(base.tree(), path)) * float(value)  # type: ignore[arg-type]
+                value = round(value) if takes_whole(base, path) else value
             elif isinstance(value, str) and path in OPTIONS:
                 value = OPTIONS[path].read(value)
             found[path] = value
@@ -128,7 +144,7 @@ class Space:
         whole = dict(drawn)
         for parameter in self.parameters:
             if parameter.when and parameter.path not in whole and parameter.holds(whole):
-                whole[parameter.path] = parameter.ends[0]
+                whole[parameter.path] = parameter.examples[0]
         return whole
 
     def of_preset(self, path: str) -> Plain:
@@ -312,19 +328,21 @@ def _ordered(given: Mapping[str, Searched], empty: Space) -> Iterator[Parameter]
             circle = first_few(p for p in given if p not in done)
             raise UserError(f"space: when: {circle} depend on each other: leave one condition out")
         done.append(ready[0])
-        yield _parameter(ready[0], given[ready[0]], empty)
+        yield _parameter(ready[0], given[ready[0]], _bases(given, empty))
 
 
 def _known_paths(given: Mapping[str, Searched], empty: Space) -> set[str]:
     """Paths of the configuration of every preset that may be drawn."""
-    presets = given[PRESET].choices if PRESET in given else [empty.settings.preset]
-    known = {PRESET}
-    for preset in presets:
+    return {PRESET}.union(*(flatten(each.tree(), sections=True) for each in _bases(given, empty)))
+
+
+def _bases(given: Mapping[str, Searched], empty: Space) -> Iterator[RunConfig]:
+    """The configuration of every preset that may be drawn."""
+    for preset in given[PRESET].choices if PRESET in given else [empty.settings.preset]:
         try:
-            known |= flatten(empty.base(str(preset)).tree(), sections=True).keys()
+            yield empty.base(str(preset))
         except UserError as error:
             raise UserError(f"space: {PRESET}: {preset}: {error}") from None
-    return known
 
 
 def _refuse_path(path: str, known: set[str]) -> None:
@@ -337,7 +355,7 @@ def _refuse_path(path: str, known: set[str]) -> None:
         raise UserError(f"space: {path}: unknown setting, {nearest(path, sorted(known))}")
 
 
-def _parameter(path: str, searched: Searched, empty: Space) -> Parameter:
+def _parameter(path: str, searched: Searched, bases: Iterator[RunConfig]) -> Parameter:
     when = searched.conditions() or None
     if searched.choices:
         return Parameter(path, ParameterKind.CHOICE, choices=tuple(searched.choices), when=when)
@@ -345,11 +363,10 @@ def _parameter(path: str, searched: Searched, empty: Space) -> Parameter:
         low, high = searched.times
         return Parameter(path, ParameterKind.NUMBER, low, high, log=True, relative=True, when=when)
     assert searched.low is not None and searched.high is not None, "checked where it is declared"
-    own = _at(empty.base().tree(), path)
-    whole = isinstance(own, int) and not isinstance(own, bool)
+    whole = any(takes_whole(base, path) for base in bases)
     ends = searched.low, searched.high
-    if whole and any(end != int(end) for end in ends):
-        raise UserError(f"space: {path} takes whole numbers: give low and high as such")
+    if whole and any(number != int(number) for number in (*ends, searched.step or 1)):
+        raise UserError(f"space: {path} takes whole numbers: give low, high and step as such")
     kind = ParameterKind.INTEGER if whole else ParameterKind.NUMBER
     return Parameter(path, kind, *ends, log=searched.log, step=searched.step, when=when)
 
@@ -361,22 +378,28 @@ def _check(parameter: Parameter, space: Space) -> None:
         UserError: with path, value and rule.
     """
     for conditions in _settings_of(parameter, space):
-        if parameter.relative and not _positive(
-            _at(space.base(space.preset(conditions)).tree(), parameter.path)
-        ):
-            own = _at(space.base(space.preset(conditions)).tree(), parameter.path)
+        own = _at(space.base(space.preset(conditions)).tree(), parameter.path)
+        if parameter.relative and not _positive(own):
             raise UserError(
                 f"space: {parameter.path}: preset {space.preset(conditions)} gives {own}, of which "
                 "there are no multiples: give low and high, or a condition (when)"
             )
-        for value in parameter.ends:
+        for value in parameter.examples:
             try:
                 space.configuration(space.completed({**conditions, parameter.path: value}))
-            except SettingError as error:
-                said = f"{error.rule}" if error.path == parameter.path else str(error)
-                raise UserError(f"space: {parameter.path}: {_shown(value)}: {said}") from None
             except UserError as error:
-                raise UserError(f"space: {parameter.path}: {_shown(value)}: {error}") from None
+                raise _unfit(parameter, value, error) from None
+
+
+def _unfit(parameter: Parameter, value: Plain, error: UserError) -> UserError:
+    said = str(error)
+    if isinstance(error, SettingError) and error.path == parameter.path:
+        said = error.rule
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    shown += " times the preset's" * parameter.relative
+    if value not in (parameter.low, parameter.high, *parameter.choices):
+        said += "; values between are drawn, too: give low, high and step, or a list of values"
+    return UserError(f"space: {parameter.path}: {shown}: {said}")
 
 
 def _settings_of(parameter: Parameter, space: Space) -> Iterator[Settings]:
@@ -418,10 +441,6 @@ def _at(tree: JsonObject, path: str) -> Any:  # noqa: ANN401 - of any setting
 
 def _positive(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-
-
-def _shown(value: Plain) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 # --- built-in spaces ------------------------------------------------------------------------------
