@@ -48,6 +48,15 @@ def test_a_file_that_breaks_a_rule(text: str, said: str, tmp_path: Path) -> None
     assert said in str(caught.value) and str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["", "objectives: [recall]"])
+def test_the_default_constraint_is_none_where_it_is_an_objective(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(f"data: x.zip\n{text}\n")
+    typed = {} if text else {"objectives": ["kernel", "recall"]}
+    settings = read_search(path, typed)
+    assert settings.constraints == {} and settings.measures == settings.objectives
+
+
 def test_images_are_needed() -> None:
     with pytest.raises(UserError, match="which images"):
         read_search(None, {})

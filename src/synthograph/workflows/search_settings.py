@@ -148,6 +148,16 @@ class SearchSettings(Config):
             return given
         return {str(path): _searched(str(path), value) for path, value in given.items()}
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _unconstrained_objectives(cls, given: object) -> object:
+        """The default constraint is left out where its measure is an objective."""
+        goals = given.get("objectives") if isinstance(given, Mapping) else None
+        if not isinstance(given, Mapping) or "constraints" in given or not isinstance(goals, list):
+            return given
+        usual = cls.model_fields["constraints"].default
+        return {**given, "constraints": {m: usual[m] for m in usual if m not in goals}}
+
     @pydantic.model_validator(mode="after")
     def _once(self) -> "SearchSettings":
         names = self.objectives
