@@ -129,8 +129,9 @@ def test_the_winner_is_trained_to_its_end(
     assert f"{found.winner} goes on: frechet" in said
 
 
+@pytest.mark.parametrize(("more", "steps"), [({}, 8), ({"settings": ["training.kimg=0.072"]}, 10)])
 def test_a_stopped_race_goes_on(
-    cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], steps: int
 ) -> None:
     step, taken = Session.step, []
 
@@ -146,10 +147,14 @@ def test_a_stopped_race_goes_on(
     (folder,) = (tmp_path / "runs").iterdir()
     assert race.begun(tmp_path / "runs") == [folder]
     assert [len(one.scores) for one in Race.load(folder / race.RACE).candidates] == [3, 0]
-    result = synthograph.train(resume=folder)
-    assert result.images == 64 and len(taken) == 8 + 8 + 8, "no step is done twice"
-    assert synthograph.train(resume=folder).run == result.run
-    assert len(taken) == 24, "nothing is left to do"
+    result = synthograph.train(resume=folder, **more)
+    assert result.images == 4 * (8 + steps) and len(taken) == 8 + 8 + steps, "no step twice"
+    for one in Race.load(folder / race.RACE).candidates:
+        (run,) = (folder / one.preset).iterdir()
+        if run != result.run:
+            assert read_config(run).training.kimg == one.kimg, "all train alike in the race"
+    assert synthograph.train(resume=folder, **more).run == result.run
+    assert len(taken) == 8 + 8 + steps, "nothing is left to do"
 
 
 def test_a_dry_run_says_what_decides(

@@ -51,8 +51,8 @@ still turn: on cells `tiny-projected` was behind `tiny` of then at 77 seconds, b
 """
 TIMED, STEPS = 8.0, 16
 """Seconds to time a candidate, at most about; and steps, with every phase of them."""
-KIMG, FEATURES = "training.kimg", "metrics.features"
-"""Settings that a race reads."""
+FEATURES = "metrics.features"
+"""A setting that a race reads."""
 
 Train = Callable[[TrainRequest], Path]
 """Begins or resumes a run and returns its directory."""
@@ -237,14 +237,22 @@ def _scorer(config: RunConfig, data: ArchiveRows, extractor: str) -> SnapshotSco
     return snapshot_scorer(make_session(config.model_copy(update={"metrics": metrics}), data))
 
 
-def run(folder: Path, asked: TrainRequest, train: Train, progress: Progress) -> Path:
+def run(
+    folder: Path,
+    asked: TrainRequest,
+    train: Train,
+    progress: Progress,
+    *,
+    kimg: float | None = None,
+) -> Path:
     """Race, or go on with a race, and train the winner to its end.
 
     Args:
         folder: of the race.
-        asked: what a resumed run may be asked, such as --device; --kimg is the winner's.
+        asked: what a resumed run may be asked, such as --device.
         train: see `Train`.
         progress: who listens.
+        kimg: of the winner, in whatever way it was asked for; that of the race unless given.
 
     Returns:
         The winner's run directory.
@@ -269,7 +277,7 @@ def run(folder: Path, asked: TrainRequest, train: Train, progress: Progress) -> 
     (winner,) = (one for one in race.candidates if one.preset == race.winner)
     going_on = {
         "resume": begun(folder / winner.preset)[-1],
-        "kimg": asked.given().get(KIMG, winner.whole),
+        "kimg": winner.whole if kimg is None else kimg,
     }
     return train(asked.model_copy(update=going_on))
 
@@ -297,7 +305,7 @@ def _trained(folder: Path, race: Race, one: Candidate, asked: TrainRequest, trai
     place = folder / one.preset
     runs = begun(place)
     if runs:
-        leg = asked.model_copy(update={"resume": runs[-1], "kimg": None})
+        leg = asked.model_copy(update={"resume": runs[-1], "kimg": one.kimg})
     else:
         own = {"cfg": one.preset, "kimg": one.kimg, "outdir": place, "init_from": one.init_from}
         leg = TrainRequest.parse({**race.request, **own})

@@ -155,7 +155,7 @@ def _begin_race(request: TrainRequest, given: JsonObject, progress: Progress) ->
     family_name = None if source is None else source.info.family
     folder = race.plan(request, resolve, progress, start_family=family_name)
     rest = TrainRequest.parse({"gpus": request.gpus})
-    return None if folder is None else _race(folder, rest, progress)
+    return None if folder is None else _race(folder, rest, {}, progress)
 
 
 def _race_start(request: TrainRequest, given: JsonObject) -> str:
@@ -166,7 +166,7 @@ def _race_start(request: TrainRequest, given: JsonObject) -> str:
     return _fitting_start(config, data.archive.info.spec) or AFRESH
 
 
-def _race(folder: Path, asked: TrainRequest, progress: Progress) -> TrainResult:
+def _race(folder: Path, asked: TrainRequest, given: JsonObject, progress: Progress) -> TrainResult:
     """Go on with a race."""
 
     def train(leg: TrainRequest) -> Path:
@@ -174,7 +174,8 @@ def _race(folder: Path, asked: TrainRequest, progress: Progress) -> TrainResult:
         assert found is not None, "it is no dry run, and this is the main process"
         return found.run
 
-    return _result(race.run(folder, asked, train, progress))
+    kimg = given.get("training", {}).get("kimg")
+    return _result(race.run(folder, asked, train, progress, kimg=kimg))
 
 
 def _source(named: str | None, progress: Progress) -> Snapshot | None:
@@ -297,7 +298,7 @@ def _resume(
             option = request.flags()[name]
             raise UserError(f"{option} is about a new run, --resume goes on with one: choose one")
     if race.is_race(path):
-        return _race(path, request, progress)
+        return _race(path, request, given, progress)
     team = _team()
     if request.gpus > team.size:
         return _launch(request, extended(read_config(path), given, path))
