@@ -145,6 +145,18 @@ def test_studies_that_disagree_decide_nothing() -> None:
     assert "disagree" in found.reasons[0] and "cells: indicative no" in found.reasons[0], found
 
 
+@pytest.mark.parametrize("data", ["skin.zip", "other.zip"])
+def test_studies_of_one_name_disagree_as_others_do(data: str) -> None:
+    given = [study(Finding.WORSE), study(Finding.BETTER, about=ABOUT.replace(data=data))]
+    for each in (given, given[::-1]):
+        found = useful_verdict(each)
+        assert found.answer is Answer.UNDECIDED, found
+        for place, one in enumerate(each, start=1):
+            said = "indicative no" if one is given[0] else "indicative yes"
+            named = f"lesions (study {place}, of {one.about.data}): {said}"
+            assert named in found.reasons[0], found
+
+
 def test_every_row_has_a_cell_per_column() -> None:
     for table in tables(study(Finding.BETTER, Finding.WORSE)):
         assert {len(row) for row in table.rows} == {len(table.head)}, table

@@ -53,10 +53,10 @@ def useful_verdict(studies: Sequence[Study] = ()) -> Verdict:
             rule=RULE,
             reasons=(reason,),
         )
-    answers = {each.about.name: _answer(each) for each in studies}
-    agreed = set(answers.values())
+    answers = [_answer(each) for each in studies]
+    agreed = set(answers)
     answer = agreed.pop() if len(agreed) == 1 else Answer.UNDECIDED
-    said = [f"{name}: {each.value}" for name, each in answers.items()]
+    said = [f"{name}: {each.value}" for name, each in zip(_names(studies), answers, strict=True)]
     disagree = [f"The studies disagree: {listed(said)}."] if agreed else []
     limits = [text for each in studies for text in (*_lacking(each), each.may_not)]
     return Verdict(
@@ -67,6 +67,15 @@ def useful_verdict(studies: Sequence[Study] = ()) -> Verdict:
         reasons=(*disagree, *(f"{as_sentence(each.may)} {_arms(each)}" for each in studies)),
         limits=tuple(limits),
     )
+
+
+def _names(studies: Sequence[Study]) -> list[str]:
+    """What to call the studies; those of one name by their place and archive, too."""
+    names = [each.about.name for each in studies]
+    return [
+        name if names.count(name) == 1 else f"{name} (study {place}, of {each.about.data})"
+        for place, (name, each) in enumerate(zip(names, studies, strict=True), start=1)
+    ]
 
 
 def _arms(study: Study) -> str:
