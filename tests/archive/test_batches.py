@@ -43,6 +43,7 @@ def test_every_row_comes_once_with_its_label_and_patient(tmp_path: Path) -> None
     same = np.array(groups)[:, None] == np.array(groups)
     assert torch.equal(images.groups[:, None] == images.groups, torch.from_numpy(same))
     assert images.origin["images_hash"] == archive.images_hash
+    assert "networks" not in images.origin, "real images are of no network"
 
 
 def test_some_images_by_their_places(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 import synthograph
+from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.parts import Part
 from synthograph.archive.reader import open_archive
 from synthograph.core.devices import Precision
@@ -17,6 +18,7 @@ from synthograph.models.base import Condition, NoiseMode, TruncationCenter
 from synthograph.models.registry import family, parse_model
 from synthograph.models.snapshot import Snapshot, SnapshotInfo, load, save_snapshot
 from synthograph.ops.pixels import to_pixels
+from synthograph.results.provenance import ImageRecord
 from synthograph.sampling.generate import (
     FileKind,
     ImageRequest,
@@ -157,6 +159,9 @@ def test_archive_says_where_every_image_comes_from(snapshot: Snapshot, tmp_path:
     assert archive.info.snapshots[0]["sha256"] == snapshot.sha256
     assert archive.info.snapshots[0]["group_digests"] == ["00"]
     assert archive.info.invariances == ["mirror"]
+    said = ImageRecord(**ArchiveRows(archive, archive.rows).images.origin)
+    assert said.networks == (snapshot.sha256,), "as evaluations and audits record it"
+    assert ImageRecord.parse(said.tree(), "x.json") == said
     direct = pixels(snapshot, request)
     np.testing.assert_array_equal(np.stack([archive.read(row) for row in archive.rows]), direct)
 

@@ -171,6 +171,7 @@ def archive_images(
             yield torch.from_numpy(np.ascontiguousarray(pixels[places[start : start + batch]]))
 
     labels = [row.label for row in rows]
+    networks = [] if all(row.real for row in rows) else archive.info.networks
     names = dict.fromkeys(column for row in rows for column in row.columns)
     return ImageSet(
         name=name or (archive.path.name if split is None else f"{archive.path.name}:{split}"),
@@ -187,6 +188,7 @@ def archive_images(
             "images_hash": archive.images_hash,
             "manifest_hash": archive.manifest_hash,
             "split": split,
+            **({"networks": networks} if networks else {}),
         },
         files=tuple(row.file for row in rows),
         section=section,

@@ -75,6 +75,12 @@ class ArchiveInfo(Config):
         """Whether the invariances may be those that older versions wrote without asking."""
         return set(self.invariances or ()) == set(Invariance) and not self.package_version
 
+    @property
+    def networks(self) -> list[str]:
+        """Sha256 of the generators whose images are in it, as far as `snapshots` say."""
+        said = (document.get("sha256") for document in self.snapshots)
+        return list(dict.fromkeys(str(each) for each in said if each))
+
     @pydantic.field_validator("classes")
     @classmethod
     def _unambiguous(cls, names: list[str]) -> list[str]:

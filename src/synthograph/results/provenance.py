@@ -1,6 +1,10 @@
 """What a number rests on: features, images, seed, version."""
 
-from synthograph.results.base import Command, Count, FileName, IfGiven, Plain, Schema
+from typing import Annotated
+
+import pydantic
+
+from synthograph.results.base import Command, Count, FileName, IfGiven, Many, Plain, Schema
 
 
 class Features(Schema, extra="allow"):
@@ -21,6 +25,10 @@ class Features(Schema, extra="allow"):
 class ImageRecord(Schema, extra="allow"):
     """Where the images of a set come from: an archive, or a snapshot with the seeds of its images;
     further entries say how they were made.
+
+    Attributes:
+        networks: sha256 of the generators of an archive of synthetic images; none where it does not
+            say, and in files of older versions.
     """
 
     name: IfGiven[FileName] = ""
@@ -29,6 +37,7 @@ class ImageRecord(Schema, extra="allow"):
     manifest_hash: IfGiven[str | None] = None
     split: IfGiven[str | None] = None
     snapshot: IfGiven[FileName] = ""
+    networks: IfGiven[Annotated[Many[str], pydantic.Field(strict=False)]] = ()
     n: IfGiven[Count | None] = None
     images: IfGiven[Count | None] = None
     groups: IfGiven[Count | None] = None
