@@ -6,6 +6,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -298,6 +299,44 @@ def test_measures_over_snapshots(tmp_path: Path) -> None:
     (run / "metrics.jsonl").write_text(f"{lines[0]}\n{judged}\n")
     again = write_report([run], tmp_path / "r.html", force=True)
     assert again.content.tree()["evaluation"]["kimg"] == 4
+
+
+def of_network(extractor: str, images: int = 60, **more: object) -> dict[str, Any]:
+    """A line of `evaluations.jsonl`: images that were drawn of a snapshot."""
+    content = material.evaluation(material.entries(extractor=extractor))["results"][0]
+    drawn = {"name": "g.safetensors", "snapshot": "aa" * 32, "seeds": [0, images - 1]}
+    for entry in content["entries"]:
+        entry["provenance"]["generated"] = drawn
+    return {**content, "snapshot": "g.safetensors", "snapshot_sha256": "aa" * 32, "kimg": 4, **more}
+
+
+def test_extractors_that_a_run_holds_come_together(tmp_path: Path) -> None:
+    run = material.run_directory(tmp_path)
+    lines = [of_network("efficientnet-lite0"), of_network("random-vgg16")]
+    (run / "evaluations.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    named = material.evaluation() | {"results": [of_network("dinov2")]}
+    more = material.write(tmp_path / "more.json", named)
+    for paths, extractors in (([run], set()), ([run, more], {"dinov2"}), ([more, run], {"dinov2"})):
+        found = write_report(paths, tmp_path / "r.html", force=True).content.tree()
+        both = {"efficientnet-lite0", "random-vgg16"}
+        assert set(found["evaluation"]["extractors"]) == both | extractors
+        assert not found["other_evaluations"]
+        assert not any("A second network is missing" in str(v) for v in found["verdicts"])
+
+
+def test_numbers_of_more_images_of_a_network_stand_by_themselves(tmp_path: Path) -> None:
+    run = material.run_directory(tmp_path)
+    few, many = of_network("efficientnet-lite0"), of_network("random-vgg16", images=5000)
+    (run / "evaluations.jsonl").write_text(json.dumps(few) + "\n" + json.dumps(many) + "\n")
+    found = write_report([run], tmp_path / "r.html").content.tree()
+    assert set(found["evaluation"]["extractors"]) == {"random-vgg16"}
+    said = str(found["verdicts"])
+    assert "--features efficientnet-lite0 --num 5000 --seed 7 --out" in said, "of the same images"
+    paths = [
+        material.write(tmp_path / f"{place}.json", material.evaluation() | {"results": [line]})
+        for place, line in enumerate((few, many, of_network("dinov2", snapshot_sha256="bb" * 32)))
+    ]
+    assert len(gather(paths).numbers) == 3
 
 
 def test_tables_of_sensitivities_that_evaluate_wrote(tmp_path: Path) -> None:

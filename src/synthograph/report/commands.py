@@ -68,6 +68,8 @@ def evaluate_command(numbers: Numbers, beside: Beside, features: str = "") -> st
     else:
         given = f"--synthetic {synthetic}"
     chosen = f" --features {features}" if features else ""
+    if numbers.drawn is not None:  # of the same images, so that the numbers stand together
+        chosen += f" --num {numbers.drawn}" + (f" --seed {numbers.seed}" if numbers.seed else "")
     out = "evaluation-2.json" if numbers else "evaluation.json"
     return f"synthograph evaluate {given} --real {real}:{_split(numbers)}{chosen} --out {out}"
 

@@ -1,7 +1,7 @@
 """Run directories, archives and JSON files from whatever was named, their kind found by content."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -13,7 +13,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, sha256_file
 from synthograph.core.outputs import folder_of_runs, is_run
 from synthograph.core.untrusted.dataset_json import DATASET
-from synthograph.report.numbers import Numbers
+from synthograph.report.numbers import Numbers, joined
 from synthograph.report.problems import Problem, gathered
 from synthograph.report.runs import Run, read_run
 from synthograph.results import (
@@ -170,7 +170,8 @@ class Inputs:
     """All that the page is made of.
 
     Attributes:
-        numbers: one entry for the same images; those of runs' `metrics.jsonl` stay with the runs.
+        numbers: one entry for the same images, with what runs hold of them; all other numbers of
+            runs stay with the runs.
         results: files of a kind of `SHOWN`.
         files: what was read: path, kind, sha256.
     """
@@ -231,7 +232,9 @@ def gather(paths: Sequence[Path]) -> Inputs:
                 _archive(path, inputs)
     for run in inputs.runs:
         _data_of(run, inputs)
-    inputs.numbers = _joined(inputs.numbers)
+    named = {each.key for each in inputs.numbers}
+    measured = [each for run in inputs.runs for each in run.evaluations if each.key in named]
+    inputs.numbers = joined([*measured, *inputs.numbers])  # the last one named comes last
     return inputs
 
 
@@ -314,12 +317,3 @@ def _data_of(run: Run, inputs: Inputs) -> None:
             inputs.archives.append(ArchiveSummary(open_archive(path), given=False))
     except (UserError, OSError) as error:
         inputs.problems.append(Problem(f"training images: {error}", path))
-
-
-def _joined(numbers: Iterable[Numbers]) -> list[Numbers]:
-    """One entry for numbers of the same images."""
-    found: dict[tuple[str, ...], Numbers] = {}
-    for each in numbers:
-        before = found.pop(each.key, None)  # the last one named comes last
-        found[each.key] = each if before is None else before.joined(each)
-    return list(found.values())

@@ -1,5 +1,6 @@
 """What `evaluate` measured of one synthetic set, from all files and lines that hold some of it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -128,14 +129,33 @@ class Numbers:
         return next((p.version for p in reversed(self._provenances) if p.version), "")
 
     @property
+    def drawn(self) -> int | None:
+        """How many images were drawn of a network; None for those of an archive."""
+        records = (p.generated for p in self._provenances if p.generated is not None)
+        match next(((each.model_extra or {}).get("seeds") for each in records), None):
+            case [int(first), int(last)]:
+                return last - first + 1
+        return None
+
+    @property
+    def network(self) -> str:
+        """Sha256 of the network that was measured; empty where it was an archive."""
+        found = (line.snapshot_sha256 for line in reversed(self.lines) if line.snapshot)
+        return next(found, "")
+
+    @property
     def key(self) -> tuple[str, ...]:
-        """The same for numbers of the same images."""
+        """The same for numbers of the same images; those that choose have keys of their own."""
         made = ("images_hash", "snapshot", "manifest_hash", "name")
         real = ("images_hash", "manifest_hash", "split", "name")
         return (
             *(self.of_set("generated", name) for name in made),
             *(self.of_set("real", name) for name in real),
             str(self.kimg),
+            self.network,
+            str(self.drawn),
+            str(None if self.drawn is None else self.seed),  # their classes are drawn by it
+            str(self.chooses),
         )
 
     def scopes(self) -> list[Scope]:
@@ -171,6 +191,17 @@ class Numbers:
             "seed": self.seed,
             "version": self.version,
         }
+
+
+def joined(numbers: Iterable[Numbers]) -> list[Numbers]:
+    """One entry for numbers of the same images; later numbers take the place of earlier ones, and
+    come last.
+    """
+    found: dict[tuple[str, ...], Numbers] = {}
+    for each in numbers:
+        before = found.pop(each.key, None)
+        found[each.key] = each if before is None else before.joined(each)
+    return list(found.values())
 
 
 def entry_tree(entry: Entry) -> Tree:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from synthograph.core.errors import UserError
 from synthograph.core.outputs import is_run
-from synthograph.report.numbers import Numbers
+from synthograph.report.numbers import Numbers, joined
 from synthograph.report.problems import Problem, gathered
 from synthograph.results.base import (
     WITHHELD,
@@ -80,7 +80,8 @@ class Run:
 
     Attributes:
         config: settings as they were used.
-        evaluations: lines of `metrics.jsonl` and `evaluations.jsonl`.
+        evaluations: numbers of `metrics.jsonl` and `evaluations.jsonl`, one entry for the same
+            images.
         sensitivities: tables in the latter.
         said: lines of the log that a reader wants.
         reals: contact sheet of real images.
@@ -233,7 +234,7 @@ def _evaluations(
                 tables.append(line.sensitivity)
             elif name == METRICS or not line.published:  # these stand in the first file, too
                 numbers.append(Numbers((f"{path.name}/{name}",), (line,)))
-    return tuple(numbers), tuple(tables)
+    return tuple(joined(numbers)), tuple(tables)
 
 
 def _log(path: Path, problems: list[Problem]) -> tuple[tuple[str, ...], tuple[str, ...]]:
