@@ -19,7 +19,8 @@ from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.report import pictures
 from synthograph.report.gather import gather
-from synthograph.report.page import Mark
+from synthograph.report.page import Mark, progress
+from synthograph.report.runs import read_run
 from synthograph.report.write import MAX_PAGE_BYTES, write_report
 from synthograph.results import Evaluation
 from tests.conftest import make_archive
@@ -299,6 +300,25 @@ def test_measures_over_snapshots(tmp_path: Path) -> None:
     (run / "metrics.jsonl").write_text(f"{lines[0]}\n{judged}\n")
     again = write_report([run], tmp_path / "r.html", force=True)
     assert again.content.tree()["evaluation"]["kimg"] == 4
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_curves_of_a_training_have_one_reference(tmp_path: Path, *, chosen: bool) -> None:
+    run = material.run_directory(tmp_path)
+    lines = []
+    for kimg, name, value in ((2, "set.zip:val", 0.25), (4, "set.zip:val", 0.5), (4, "test", 0.75)):
+        found = material.entry("frechet", same=0.5, value=value)
+        found["provenance"]["real"]["name"] = name
+        held_out = {"metric": "held_out"} if chosen and name != "test" else {}
+        lines.append({**material.evaluation([found])["results"][0], "kimg": kimg, **held_out})
+    for name, some in (("metrics", lines[:2]), ("evaluations", lines[2:])):
+        (run / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in some))
+    (curve,) = progress(read_run(run), 0)
+    assert curve["caption"].startswith("Fréchet distance, random-vgg16")
+    assert ("set.zip:val" in curve["caption"]) is not chosen, "told where there are several"
+    (run / "evaluations.jsonl").unlink()
+    (alone,) = progress(read_run(run), 0)
+    assert curve["svg"] == alone["svg"], "those of the test images are no part of it"
 
 
 def of_network(extractor: str, images: int = 60, **more: object) -> dict[str, Any]:

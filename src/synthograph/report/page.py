@@ -226,15 +226,21 @@ def curves(run: Run, number: int) -> list[Tree]:
 
 
 def progress(run: Run, number: int) -> list[Tree]:
-    """Measures over the snapshots of a run, where at least two were measured."""
+    """Measures over the snapshots of a run, where at least two were measured: those by the images
+    that choose a snapshot, else a curve for each reference.
+    """
     lines: dict[str, dict[float, tuple[float, float | None, float | None]]] = {}
+    own = [each for each in run.evaluations if each.entries]
+    own = [each for each in own if each.chooses] or own
+    references = {each.of_set("real", "name") for each in own}
     for each in run.evaluations:
         if each.kimg is None:
             continue
-        for entry in each.of(WHOLE):
+        by = f", {each.of_set('real', 'name') or 'other images'}" if len(references) > 1 else ""
+        for entry in each.of(WHOLE) if each in own else ():
             if entry.value is not None:
                 ends = entry.interval and (entry.interval.low, entry.interval.high)
-                name = f"{about(entry.name).title}, {entry.extractor or 'pixels'}"
+                name = f"{about(entry.name).title}, {entry.extractor or 'pixels'}{by}"
                 lines.setdefault(name, {})[each.kimg] = (entry.value, *(ends or (None, None)))
         for one in each.published:
             for key, value in one.results.items():
