@@ -83,6 +83,43 @@ def test_results_of_another_network_are_left_out(tmp_path: Path) -> None:
     found = asked(network, tmp_path / "hub", results=[evaluation])
     assert found.card.measures == () and found.card.left_out == 1
     assert "results of another network (1)" in "\n".join(found.lines())
+    assert found.card.verdicts == (), "nothing is known of this one"
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_archives_of_another_network_are_left_out(tmp_path: Path, *, own: bool) -> None:
+    network = make_snapshot(tmp_path / "made").path
+    networks = [load(network).sha256 if own else "0" * 64]
+    numbers, audit = material.evaluation(material.entries()), material.audit()
+    for entry in numbers["results"][0]["entries"]:
+        entry["provenance"]["generated"]["networks"] = networks
+    audit["provenance"]["synthetic"] = {"networks": networks}
+    results = [
+        material.write(tmp_path / "evaluation.json", numbers),
+        material.write(tmp_path / "audit.json", audit),
+    ]
+    found = asked(network, tmp_path / "hub", results=results).card
+    assert bool(found.measures) is own and found.left_out == (0 if own else 2)
+    assert any(verdict.headline == "No copies found" for verdict in found.verdicts) is own
+
+
+def test_verdicts_are_of_the_snapshot_of_the_card_alone(tmp_path: Path) -> None:
+    path = a_run(tmp_path / "run")
+    lines = []
+    for kimg, sha256, apart in ((1, load(path).sha256, ()), (2, "0" * 64, ("frechet", "kernel"))):
+        (line,) = material.evaluation(material.entries(apart))["results"]
+        for entry in line["entries"]:
+            entry["provenance"]["generated"] = {"name": "g", "snapshot": sha256}
+        line |= {"snapshot": f"g{kimg}", "snapshot_sha256": sha256, "kimg": kimg}
+        lines.append(json.dumps(line) + "\n")
+    (path / "evaluations.jsonl").write_text("".join(lines))
+    card = asked(path, tmp_path / "hub").card
+    (path / "evaluations.jsonl").write_text(lines[0])
+    assert card.verdicts == asked(path, tmp_path / "alone").card.verdicts
+    assert card.left_out == 0, "of what was named"
+    named = material.write(tmp_path / "n.json", {"format": 1, "results": [json.loads(lines[0])]})
+    again = asked(path, tmp_path / "again", results=[named]).card
+    assert again.measures == card.measures, "once each"
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -2,11 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from synthograph.report.gather import Inputs
 from synthograph.report.numbers import Numbers
 from synthograph.report.words import amount, as_sentence, count, duration, number, several
+from synthograph.results.audit import Audit
+from synthograph.results.base import Document
 from synthograph.results.card import CardMeasure, ModelCard
 from synthograph.results.measures import about
 
@@ -23,23 +26,39 @@ NOT_FOR = (
 )
 
 
-def measures_of(inputs: Inputs, network_sha256: str) -> tuple[list[CardMeasure], int]:
-    """The numbers of a network among results, and how many sets of numbers are of another one.
+def of_network(inputs: Inputs, network: str) -> tuple[Inputs, int]:
+    """Inputs without numbers and audits of another network, and how many of those that were named
+    are left out.
 
-    Numbers of the images that chose the snapshot count only where there are no others.
+    Args:
+        inputs: what was found.
+        network: sha256 of the file of the network.
     """
-    sets = [*inputs.numbers, *(own for run in inputs.runs for own in run.evaluations)]
-    own = [each for each in sets if _sha256(each) in ("", network_sha256)]
-    judging = [each for each in own if not each.chooses] or own
-    given = {id(each) for each in inputs.numbers}
-    others = sum(id(each) in given for each in sets if each not in own)
-    return [measure for each in judging for measure in _measures(each)], others
+    numbers = [each for each in inputs.numbers if not each.of_another(network)]
+    results = [each for each in inputs.results if not _audits_another(each.content, network)]
+    others = len(inputs.numbers) - len(numbers) + len(inputs.results) - len(results)
+    runs = [replace(run, evaluations=_of(run.evaluations, network)) for run in inputs.runs]
+    return replace(inputs, numbers=numbers, results=results, runs=runs), others
 
 
-def _sha256(numbers: Numbers) -> str:
-    """The network that was measured; empty where it was an archive."""
-    found = (line.snapshot_sha256 for line in reversed(numbers.lines) if line.snapshot)
-    return next(found, "") or ""
+def _of(evaluations: Iterable[Numbers], network: str) -> tuple[Numbers, ...]:
+    return tuple(each for each in evaluations if not each.of_another(network))
+
+
+def _audits_another(found: Document, network: str) -> bool:
+    networks = found.provenance.synthetic.networks if isinstance(found, Audit) else ()
+    return not {*networks} <= {network}
+
+
+def measures_of(inputs: Inputs) -> list[CardMeasure]:
+    """All numbers, once each; those of the images that chose the snapshot only where there are no
+    others.
+    """
+    named = {each.key for each in inputs.numbers}  # with what the runs hold of the same images
+    of_runs = [own for run in inputs.runs for own in run.evaluations if own.key not in named]
+    sets = [*inputs.numbers, *of_runs]
+    judging = [each for each in sets if not each.chooses] or sets
+    return [measure for each in judging for measure in _measures(each)]
 
 
 def _measures(numbers: Numbers) -> Iterator[CardMeasure]:

@@ -143,6 +143,15 @@ class Numbers:
         found = (line.snapshot_sha256 for line in reversed(self.lines) if line.snapshot)
         return next(found, "")
 
+    def of_another(self, network: str) -> bool:
+        """Whether they are known to be of other images than those of this network, by its sha256:
+        images of an archive that does not say count as its own.
+        """
+        published = (e.provenance for e in self.lines if isinstance(e, PublishedMeasure))
+        records = (p.generated for p in (*self._provenances, *published) if p.generated is not None)
+        made_by = {each for record in records for each in record.networks}
+        return not {*filter(None, [self.network]), *made_by} <= {network}
+
     @property
     def key(self) -> tuple[str, ...]:
         """The same for numbers of the same images; those that choose have keys of their own."""

@@ -14,7 +14,7 @@ from synthograph.core.version import VERSION
 from synthograph.models import snapshot as snapshots
 from synthograph.models.snapshot import Snapshot
 from synthograph.models.snapshot_files import GENERATOR, kimg_of
-from synthograph.report.card import INTENDED, LIBRARY, NOT_FOR, markdown, measures_of
+from synthograph.report.card import INTENDED, LIBRARY, NOT_FOR, markdown, measures_of, of_network
 from synthograph.report.document import build
 from synthograph.report.gather import Inputs, gather
 from synthograph.report.runs import Run
@@ -108,7 +108,7 @@ def _config(snapshot: Snapshot) -> dict[str, object]:
 
 
 def _card(request: CardRequest, snapshot: Snapshot, inputs: Inputs) -> ModelCard:
-    measures, others = measures_of(inputs, snapshot.sha256)
+    inputs, others = of_network(inputs, snapshot.sha256)
     info, run = snapshot.info, inputs.runs[0] if inputs.runs else None
     title = request.title or public_name(run.path.name if run else snapshot.path.stem)
     known = bool(inputs.runs or inputs.numbers or inputs.results)
@@ -140,7 +140,7 @@ def _card(request: CardRequest, snapshot: Snapshot, inputs: Inputs) -> ModelCard
             manifest_hash=info.manifest_hash,
         ),
         training=_training(run, started=info.initialised_from is not None),
-        measures=tuple(measures),
+        measures=tuple(measures_of(inputs)),
         verdicts=build(inputs, title=title, public=True).verdicts if known else (),
         left_out=others,
         package_version=VERSION,
