@@ -29,5 +29,5 @@ def test_page_and_console(tmp_path: Path, typed: Typed) -> None:
     result = synthograph.report([run, numbers], out=page, public=True, force=True, title="Cells")
     said = repr(result)
     assert "--public leaves" not in said
-    assert "Synthetic images are left out of this page, since no audit says" in said
+    assert "Synthetic images are left out of this page, since no audit of images" in said
     assert "<h1>Cells</h1>" in page.read_text()

@@ -13,8 +13,8 @@ from tests.conftest import make_archive
 from tests.report import material
 from tests.results.examples import PLACES, SECRET
 
-FIXED = {"kind", "answer", "metric", "images_hash", "origin", "file", "verdict"}
-"""Entries whose text is no path, or a picture that must be found."""
+FIXED = {"kind", "answer", "metric", "images_hash", "networks", "origin", "file", "verdict"}
+"""Entries whose text is no path, or a picture or network that must be found."""
 
 
 def planted(value: Any, place: str, key: str = "") -> Any:
@@ -64,17 +64,19 @@ def run(folder: Path, place: str) -> Path:
 @pytest.mark.parametrize("place", [each for each in PLACES if each.endswith(".zip")])
 def test_no_field_tells_a_folder(tmp_path: Path, place: str) -> None:
     folder = tmp_path / SECRET / "a b"
+    made = run(folder, place)
+    audit = material.audit_of(made)
     numbers = material.evaluation(material.entries(), shares=[material.share("a", 10, 20)])
     content = {
         "n.json": planted(numbers, place),
-        "audit.json": planted(material.audit() | {"notes": ["a note on"]}, place),
+        "audit.json": planted(audit | {"notes": ["a note on"]}, place),
         "gap.json": planted(material.gap(), place),
         "table.json": planted(material.sensitivity(), place),
     }
     assert all(any(SECRET in text for text in texts(each)) for each in content.values())
     content["audit.json"]["pictures"] = {"pairs": "none.png"}
     paths = [material.write(folder / name, each) for name, each in content.items()]
-    paths += [run(folder, place), make_archive(folder / "set.zip", classes=(place, "b"))]
+    paths += [made, make_archive(folder / "set.zip", classes=(place, "b"))]
     whole = write_report(paths, tmp_path / "w.html")
     assert SECRET in whole.page.read_text() and SECRET in whole.data.read_text()
     written = write_report(paths, tmp_path / "p.html", public=True, title=f"A title in {place}")

@@ -197,7 +197,7 @@ def test_public_page_shows_no_real_image_and_no_folder(tmp_path: Path) -> None:
     old = "the generator saw 1 of the 2 groups of set.zip only, not 'secret-patient': less is seen"
     new = "the generator saw only 1 of the 2 groups of set.zip; it did not see 1 group"
     notes = [old, f"{new}, such as 'secret-patient'"]
-    material.write(paths[2] / "audit.json", material.audit() | {"notes": notes})
+    material.write(paths[2] / "audit.json", material.audit_of(paths[0]) | {"notes": notes})
     made = make_archive(tmp_path / "made.zip", classes=(MEAN, "b"), seed=1)
     whole = write_report([*paths, made], tmp_path / "r.html").page.read_text()
     written = write_report([*paths, made], tmp_path / "p.html", public=True)
@@ -423,7 +423,7 @@ def test_a_public_page_shows_generated_images_after_a_clean_audit_only(tmp_path:
     run = material.run_directory(tmp_path)
     for answer, shown in (("clean", True), ("copies found", False), (None, False)):
         audit = tmp_path / "audit.json"
-        material.write(audit, material.audit(answer or "clean"))
+        material.write(audit, material.audit_of(run, answer or "clean"))
         paths = [run, audit] if answer else [run]
         written = write_report(paths, tmp_path / "p.html", public=True, force=True)
         elements = Elements(written.page.read_text())
@@ -432,6 +432,51 @@ def test_a_public_page_shows_generated_images_after_a_clean_audit_only(tmp_path:
         assert ("Synthetic images are left out of this page" in elements.text) != shown
         whole = write_report(paths, tmp_path / "w.html", force=True).page.read_text()
         assert 'data-at="4"' in whole
+
+
+def public_frames(paths: list[Path], page: Path) -> tuple[int, str]:
+    """How many pictures of synthetic images a page for everybody has, and why some are left out."""
+    written = write_report(paths, page, public=True, force=True)
+    found = Elements(written.page.read_text()).found
+    frames = [a for tag, a in found if tag == "img" and "data-at" in a]
+    return len(frames), written.content.pictures_left_out
+
+
+def test_a_clean_audit_shows_images_of_its_own_network_only(tmp_path: Path) -> None:
+    one, other = (material.run_directory(tmp_path / name) for name in ("one", "other"))
+    other = other.rename(other.with_name("00001-other"))
+    header = other / "snapshots" / "generator-000004.safetensors"
+    material.snapshot(header, {"images_seen": 4000, "classes": ["other"]})
+    numbers = material.write(tmp_path / "n.json", material.evaluation(material.entries()))
+    clean = material.write(tmp_path / "clean.json", material.audit_of(one))
+    copies = material.write(tmp_path / "copies.json", material.audit_of(other, "copies found"))
+    page = tmp_path / "p.html"
+    for paths in ([one, other, clean], [one, other, numbers, clean]):
+        shown, why = public_frames(paths, page)
+        assert shown == 4, "those of one run"
+        assert why == (
+            "Synthetic images of 00001-other are left out of this page, since no audit of images "
+            "that its network made says that they are no copies."
+        )
+    shown, why = public_frames([one, other, clean, copies], page)
+    assert shown == 4 and why.endswith("since an audit says: copies found.")
+    assert public_frames([other, clean], page)[0] == 0
+
+
+def test_the_archive_says_whose_images_an_older_audit_searched(tmp_path: Path) -> None:
+    run = material.run_directory(tmp_path)
+    (network,) = read_run(run).networks
+    writer = ArchiveWriter(tmp_path / "made.zip", {})
+    pixels = {"image": np.zeros((16, 16, 3), np.uint8)}
+    writer.add([encode(pixels, None, Row("", None, "synthetic-1", origin="synthetic"))])
+    spec = ImageSpec(height=16, width=16, modalities={"image": 3})
+    writer.finish(ArchiveInfo(spec=spec, namespace="made", snapshots=[{"sha256": network}]))
+    made, older = open_archive(tmp_path / "made.zip"), material.audit()
+    older["sets"]["synthetic"]["images_hash"] = made.images_hash
+    audit = material.write(tmp_path / "audit.json", older)
+    shown, why = public_frames([run, audit], tmp_path / "p.html")
+    assert shown == 0 and "give the archive that was audited, too" in why
+    assert public_frames([run, audit, made.path], tmp_path / "p.html") == (4, "")
 
 
 def test_a_long_record_of_training_images_is_counted(tmp_path: Path) -> None:

@@ -22,9 +22,10 @@ from synthograph.report.studies import study_tree
 from synthograph.report.truncations import truncation_tree
 from synthograph.report.useful import useful_verdict
 from synthograph.report.verdicts import verdicts
+from synthograph.report.withheld import pictures_left_out, remembered
 from synthograph.report.words import as_sentence, count, listed, number, percent, several
 from synthograph.results.audit import Audit, AuditAnswer
-from synthograph.results.authenticity import Authenticity, RecoveryAnswer
+from synthograph.results.authenticity import Authenticity
 from synthograph.results.base import Document, Tree
 from synthograph.results.classification import ClassifierEvaluation
 from synthograph.results.domain_gap import DomainGap
@@ -104,19 +105,8 @@ def _beside(inputs: Inputs) -> Beside:
         path,
         synthetic=named.get(True, ""),
         real=named.get(False, ""),
-        remembered=_remembered(inputs),
+        remembered=remembered(inputs),
     )
-
-
-def _remembered(inputs: Inputs) -> str:
-    """What the first comparison of projections says that found memorisation."""
-    found = [each.content for each in inputs.of(Authenticity)]
-    said = (
-        f"Projections show signs that {each.network} memorised images: {each.sentence}."
-        for each in found
-        if each.answer is RecoveryAnswer.SIGNS
-    )
-    return next(said, "")
 
 
 def _worst(audits: Sequence[Audit]) -> tuple[Audit | None, str]:
@@ -148,7 +138,8 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportCon
     Args:
         inputs: what was found; for a page for everybody its public form.
         title: of the page; by default it names the set.
-        public: leave out what names real images, and pictures unless an audit is clean.
+        public: leave out what names real images, and pictures of a run unless an audit of images of
+            its network is clean.
     """
     subject = choose(inputs)
     main = subject.numbers
@@ -188,20 +179,6 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportCon
 def _of(inputs: Inputs, kind: type[R], tree: Callable[[R], Tree]) -> list[Tree]:
     """Results of a kind, as the page shows them."""
     return [{"source": str(each.source), **tree(each.content)} for each in inputs.of(kind)]
-
-
-def pictures_left_out(inputs: Inputs) -> str:
-    """Why a page for everybody shows no synthetic image; empty where it may, or there is none."""
-    answers = {each.content.verdict.answer.value for each in inputs.of(Audit)}
-    said = sorted(answers - {AuditAnswer.CLEAN.value})
-    audited = choose(inputs).audit is not None
-    remembered = bool(_remembered(inputs))
-    if (audited and not said and not remembered) or not any(run.fakes for run in inputs.runs):
-        return ""
-    why = f"an audit says: {listed(said)}" if said else "no audit says that they are no copies"
-    if remembered:
-        why = "projections show that the generator remembers its training images"
-    return f"Synthetic images are left out of this page, since {why}."
 
 
 def _title(inputs: Inputs, subject: Subject) -> str:

@@ -15,7 +15,6 @@ from synthograph.archive.reader import Archive
 from synthograph.report import searches, truncations, words
 from synthograph.report.classifications import drawings
 from synthograph.report.curves import Curve, draw
-from synthograph.report.document import pictures_left_out
 from synthograph.report.gather import Inputs
 from synthograph.report.numbers import WHOLE
 from synthograph.report.pictures import (
@@ -32,6 +31,7 @@ from synthograph.report.problems import Problem, gathered
 from synthograph.report.recoveries import histogram
 from synthograph.report.runs import NAMES, Run
 from synthograph.report.studies import drawing, reliability
+from synthograph.report.withheld import reasons
 from synthograph.results.audit import Audit
 from synthograph.results.authenticity import Authenticity
 from synthograph.results.base import Document, Tree
@@ -106,13 +106,15 @@ def pictures(inputs: Inputs, *, public: bool, scale: float = 1.0) -> Pictures:
 
     Args:
         inputs: what was found.
-        public: leave out every real image, and synthetic ones unless an audit is clean.
+        public: leave out every real image, and synthetic ones of a run unless an audit of images of
+            its network is clean.
         scale: of the bytes that pictures may take.
     """
-    found, hidden = Pictures(), public and pictures_left_out(inputs)
-    for run in inputs.runs:
+    found = Pictures()
+    hidden = reasons(inputs) if public else [""] * len(inputs.runs)
+    for run, why in zip(inputs.runs, hidden, strict=True):
         share = scale / len(inputs.runs)
-        fakes, reals = () if hidden else run.fakes, None if public else run.reals
+        fakes, reals = () if why else run.fakes, None if public else run.reals
         found.films.append(film(fakes, int(share * FILM), found.problems))
         found.reals.append(embed_file(reals, int(share * SHEET), found.problems))
     named = [each for each in inputs.archives if each.given and not public]

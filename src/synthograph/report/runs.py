@@ -1,13 +1,16 @@
 """A run directory as files: what was configured, how training went, what it drew."""
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from synthograph.core.errors import UserError
+from synthograph.core.files import sha256_file
 from synthograph.core.outputs import is_run
 from synthograph.report.numbers import Numbers, joined
 from synthograph.report.problems import Problem, gathered
@@ -105,6 +108,15 @@ class Run:
     groups: int = 0
     images: int = 0
     problems: tuple[Problem, ...] = ()
+
+    @cached_property
+    def networks(self) -> frozenset[str]:
+        """Sha256 of its snapshots, as far as their files can be read."""
+        found = set()
+        for each in self.snapshots:
+            with contextlib.suppress(OSError):
+                found.add(sha256_file(each.path))
+        return frozenset(found)
 
     def section(self, name: str) -> Tree:
         """A group of settings; empty where there is none."""

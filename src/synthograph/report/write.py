@@ -63,7 +63,7 @@ def write_report(
         page: the HTML file to write; JSON of the same name goes beside it.
         title: of the page; by default the name of the set.
         public: without real images and without the folders of local files; without synthetic
-            images, too, unless an audit is clean.
+            images of a run, too, unless an audit of images of its network is clean.
         force: replace files that are there.
 
     Raises:

@@ -70,7 +70,8 @@ class ReportContent(Document, extra="allow"):
     Attributes:
         summary: what the set is, in one paragraph.
         for_everybody: whether it leaves out what is private.
-        pictures_left_out: why it shows no synthetic image; empty where it may.
+        pictures_left_out: why it lacks synthetic images, and of which runs where not of all; empty
+            where it has them.
         problems: what could not be read.
     """
 

@@ -396,8 +396,8 @@ class ReportRequest(Request):
     title: str = Field("", description="title of the page; the name of the set if not given")
     public: bool = Field(
         False,
-        description="leave out real images and local folders, and synthetic images too unless an "
-        "audit is clean",
+        description="leave out real images and local folders, and synthetic images of a run too "
+        "unless an audit of images of its network is clean",
     )
     force: bool = Field(False, description="replace a page that is there")
 
