@@ -192,6 +192,29 @@ def test_how_generated_images_were_made(tmp_path: Path) -> None:
     assert "Seeds 0 to 5. Truncation 0.7 (6 images). Noise random (2 images)." in text
 
 
+def test_a_mixture_counts_as_synthetic_what_is(tmp_path: Path) -> None:
+    writer = ArchiveWriter(tmp_path / "mixed.zip", {})
+    for number in range(12):
+        pixels = {"image": np.full((16, 16, 3), number, np.uint8)}
+        split = ("train", "test")[number % 2]  # so the patient lies in both
+        row = Row("", "a", "P0", split=split)
+        if number < 3:
+            row = Row("", "a", "synthetic-1", origin="synthetic", split="train")
+        writer.add([encode(pixels, None, row)])
+    spec = ImageSpec(height=16, width=16, modalities={"image": 3})
+    writer.finish(ArchiveInfo(classes=["a"], spec=spec, namespace="mixed"))
+    written = write_report([tmp_path / "mixed.zip"], tmp_path / "r.html")
+    (found,) = written.content.tree()["sets"]
+    assert found["kind"] == "mixture" and found["synthetic_images"] == 3
+    assert written.content.summary.startswith("3 synthetic images among 9 real images of 1 class")
+    text = " ".join(Elements(written.page.read_text()).text.split())
+    assert "12 images, 3 of them synthetic" in text
+    assert "1 group of them, such as patients, lie in two splits" in text
+    assert [split["groups"] for split in found["splits"]] == [1, 1]
+    (file,) = _files(written)
+    assert file["kind"] == "archive of real and synthetic images"
+
+
 def test_public_page_shows_no_real_image_and_no_folder(tmp_path: Path) -> None:
     paths = everything(tmp_path)
     old = "the generator saw 1 of the 2 groups of set.zip only, not 'secret-patient': less is seen"

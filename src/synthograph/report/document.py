@@ -11,7 +11,7 @@ from synthograph.core.config import flatten
 from synthograph.report.classifications import classification_tree
 from synthograph.report.commands import Beside, audit_command, evaluate_command, gap_command
 from synthograph.report.curves import Curve, thinned
-from synthograph.report.gather import SYNTHETIC, Inputs
+from synthograph.report.gather import MIXTURE, SYNTHETIC, Inputs
 from synthograph.report.numbers import WHOLE, Numbers
 from synthograph.report.projections import projections_tree
 from synthograph.report.recoveries import recovery_tree
@@ -196,13 +196,17 @@ def summary(inputs: Inputs, main: Numbers) -> str:
     """What the set is, in one paragraph."""
     said = []
     archives = [each.tree() for each in inputs.archives]
-    synthetic = next((each for each in archives if each["kind"] == SYNTHETIC), None)
+    kinds = (SYNTHETIC, MIXTURE)
+    synthetic = next((each for kind in kinds for each in archives if each["kind"] == kind), None)
     made = next((e.n_fake for e in main.entries if e.scope == WHOLE), None)
     if synthetic is not None:
         classes = synthetic["classes"]
-        kinds = f" of {several(len(classes), 'class', 'classes')} ({listed(classes)})"
+        of = f" of {several(len(classes), 'class', 'classes')} ({listed(classes)})"
+        made_up = synthetic["synthetic_images"]
+        reals = synthetic["images"] - made_up
+        among = f" among {several(reals, 'real image')}" if reals else ""
         said.append(
-            f"{count(synthetic['images'])} synthetic images{kinds if classes else ''}, "
+            f"{several(made_up, 'synthetic image')}{among}{of if classes else ''}, "
             f"{synthetic['width']} × {synthetic['height']} pixels."
         )
     elif made:

@@ -52,10 +52,17 @@ them. `document.py` has the sections."""
 MAX_FILES = 500
 """JSON files of one folder."""
 OF_RUNS = ("config.json", "initialised_from.json")
-SYNTHETIC = "synthetic"
+REAL, MIXTURE, SYNTHETIC = "real", "mixture", "synthetic"
+"""What an archive is by its images."""
 SHOWN_COLUMNS = ("truncation", "cutoff", "center", "noise", "precision")
 CHANGES = {"mirror": "mirroring", "rotate": "turning", "colour": "recolouring"}
 """What may be done to an image without changing its meaning."""
+KINDS = {
+    REAL: "archive of real images",
+    MIXTURE: "archive of real and synthetic images",
+    SYNTHETIC: "archive of synthetic images",
+}
+"""What the list of inputs calls archives."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,13 @@ class ArchiveSummary:
     @property
     def synthetic(self) -> bool:
         """Whether there are synthetic images in it."""
-        return any(not row.real for row in self.archive.rows)
+        return self.kind != REAL
+
+    @property
+    def kind(self) -> str:
+        """Whether its images are real, synthetic or both."""
+        some = {row.real for row in self.archive.rows}
+        return REAL if False not in some else MIXTURE if True in some else SYNTHETIC
 
     def public(self) -> "ArchiveSummary":
         """Without what is private."""
@@ -92,8 +105,9 @@ class ArchiveSummary:
         parts = {split: [row for row in rows if row.split == split] for split in splits}
         return {
             "name": self.archive.path.name,
-            "kind": SYNTHETIC if self.synthetic else "real",
+            "kind": self.kind,
             "images": len(rows),
+            "synthetic_images": sum(not row.real for row in rows),
             "groups": len({row.group for row in rows if row.real}),
             "ungrouped": not has_groups(rows),
             "crossing": len(crossing_groups(rows)),
@@ -110,7 +124,7 @@ class ArchiveSummary:
                 {
                     "split": split,
                     "images": len(members),
-                    "groups": len({row.group for row in members}),
+                    "groups": len({row.group for row in members if row.real}),
                     "classes": count_labels(members, info.classes),
                 }
                 for split, members in parts.items()
@@ -295,7 +309,7 @@ def _add(path: Path, found: Document, inputs: Inputs) -> None:
 def _archive(path: Path, inputs: Inputs) -> None:
     found = ArchiveSummary(open_archive(path), given=True)
     inputs.archives.append(found)
-    kind = "archive of synthetic images" if found.synthetic else "archive of real images"
+    kind = KINDS[found.kind]
     if path.is_file():
         _remember(path, kind, inputs)
 
