@@ -50,6 +50,15 @@ def test_a_row_for_every_split() -> None:
     assert shown.head[5] == "distance by some"
 
 
+@pytest.mark.parametrize("equal", [1, 2, 3])
+def test_equal_images_leave_quartiles(equal: int) -> None:
+    of_one = found().projections[0]
+    psnr = [20.0, 21.0, 22.0, 23.0, 24.0]
+    some = [of_one.replace(psnr=None if n >= 5 - equal else psnr[n]) for n in range(5)]
+    ends = {1: "22.0 (21.0 to 23.0)", 2: "22.0 (21.0 to inf)", 3: "inf (21.0 to inf)"}
+    assert table(found().replace(projections=tuple(some))).rows[0][2] == ends[equal]
+
+
 def test_few_held_out_images_say_nothing_of_percentiles() -> None:
     shown = table(found(held_out=19))
     assert "far off" not in shown.head and len(shown.rows[0]) == len(shown.head)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from statistics import median, quantiles
+from statistics import median
 
 from synthograph.report.tables import TableText
 from synthograph.report.words import as_sentence, count, several
@@ -52,8 +52,17 @@ def _spread(
     middle = format(median(values), digits)
     if len(values) < 2:
         return middle
-    low, _, high = quantiles(values, n=4, method="inclusive")
+    low, high = (_quantile(sorted(values), share) for share in (0.25, 0.75))
     return f"{middle} ({low:{digits}} to {high:{digits}})"
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    """The value below which a share of the values lies, between two of them in proportion; values
+    may be infinite, which those of `statistics` may not.
+    """
+    place, part = divmod(share * (len(ordered) - 1), 1)
+    low = ordered[int(place)]
+    return (1 - part) * low + part * ordered[int(place) + 1] if part else low
 
 
 def projections_tree(found: Projections) -> Tree:
