@@ -26,6 +26,7 @@ from synthograph.results import Evaluation
 from tests.conftest import make_archive
 from tests.report import material
 
+SITES = (("a", 12), ("b", 16))
 MEAN = "<script>document.title = 'run'</script>"
 
 
@@ -190,6 +191,18 @@ def test_how_generated_images_were_made(tmp_path: Path) -> None:
     written = write_report([tmp_path / "made.zip"], tmp_path / "r.html")
     text = " ".join(Elements(written.page.read_text()).text.split())
     assert "Seeds 0 to 5. Truncation 0.7 (6 images). Noise random (2 images)." in text
+
+
+def test_archives_of_two_sites_that_are_called_alike_both_stand_there(tmp_path: Path) -> None:
+    sites = [make_archive(tmp_path / n / "data.zip", namespace=n, count=c) for n, c in SITES]
+    runs = [material.run_directory(tmp_path / name) for name, _ in SITES]
+    for run, data in zip(runs, sites, strict=True):
+        (run / "config.json").write_text(json.dumps({"data": {"path": str(data)}}))
+    copy = tmp_path / "data.zip"
+    copy.write_bytes(sites[0].read_bytes())
+    for given in (runs, [*runs, sites[0]], [copy, *runs]):
+        found = gather(given)
+        assert sorted(len(each.archive.rows) for each in found.archives) == [12, 16], given
 
 
 def test_a_mixture_counts_as_synthetic_what_is(tmp_path: Path) -> None:

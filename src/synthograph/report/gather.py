@@ -323,11 +323,19 @@ def _data_of(run: Run, inputs: Inputs) -> None:
     named = run.section("data").get("path")
     if not isinstance(named, str) or "\0" in named:
         return
-    path = Path(named)
-    if path.name in {each.archive.path.name for each in inputs.archives}:
-        return
+    path, before = Path(named), [each.archive for each in inputs.archives]
     try:
-        if path.exists():
-            inputs.archives.append(ArchiveSummary(open_archive(path), given=False))
+        if not path.exists() or path.resolve() in {each.path.resolve() for each in before}:
+            return
+        archive = open_archive(path)
+        if _content(archive) not in map(_content, before):
+            inputs.archives.append(ArchiveSummary(archive, given=False))
     except (UserError, OSError) as error:
         inputs.problems.append(Problem(f"training images: {error}", path))
+
+
+def _content(archive: Archive) -> tuple[str, str]:
+    """What tells archives apart: two sites may call their files alike, and one file may be moved.
+    Images are not read for it.
+    """
+    return archive.info.namespace, archive.manifest_hash
