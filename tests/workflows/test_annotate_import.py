@@ -283,6 +283,16 @@ def test_files_that_are_not_used_are_named(annotations: Path, palette: str, tmp_
         assert words in text
 
 
+def test_points_and_lines_are_told(annotations: Path, palette: str, tmp_path: Path) -> None:
+    cvat_xml(tmp_path / "m")
+    path = tmp_path / "m" / "annotations.xml"
+    tag = '<polyline label="iris" points="1,1;2,2"/></image>'
+    path.write_text(path.read_text().replace("</image>", tag))
+    found = sg.annotate_import(annotations, masks=tmp_path / "m", palette=palette)
+    np.testing.assert_array_equal(OpenSet.read(annotations).mask(found.about.painted[0]), TRUTH)
+    assert "not drawn: 1 point, line or tag, which have no area" in repr(found)
+
+
 def test_dry_run_writes_nothing(annotations: Path, palette: str, tmp_path: Path) -> None:
     flat(tmp_path / "m")
     before = {p: sha256_file(p) for p in annotations.rglob("*") if p.is_file()}

@@ -65,18 +65,21 @@ class Export:
         images: with their areas.
         classes: that the file names; grey where it gives them no colour.
         tasks: number of a task -> file of its image, for masks that are named by tasks.
+        without_area: points, lines and tags, which no mask shows.
     """
 
     images: tuple[AreasOf, ...]
     classes: tuple[PaletteClass, ...] = ()
     tasks: Mapping[int, str] = field(default_factory=dict)
+    without_area: int = 0
 
 
 def read_coco(tree: Mapping[str, Any]) -> Export:
     """COCO: polygons and run lengths.
 
     Raises:
-        UnreadableError: an entry is missing or of another kind than it should be.
+        UnreadableError: an entry is missing or of another kind than it should be, or only the box
+            of an area is known.
     """
     with _entries("COCO"):
         names = {int(each["id"]): str(each["name"]) for each in tree["categories"]}
@@ -87,7 +90,12 @@ def read_coco(tree: Mapping[str, Any]) -> Export:
             )
         for number, each in enumerate(tree["annotations"]):
             _refuse_many(number)
-            draw = _coco_area(each["segmentation"])
+            if not (outline := each.get("segmentation")):
+                raise UnreadableError(
+                    f"annotation {each.get('id', number)} of COCO has no segmentation, only a box "
+                    "around its area is known: draw the outline, or remove the annotation"
+                )
+            draw = _coco_area(outline)
             areas[int(each["image_id"])].append(Area(names[int(each["category_id"])], draw))
         images = tuple(
             AreasOf(
@@ -126,18 +134,21 @@ def _coco_area(segmentation: Any) -> Draw:  # noqa: ANN401 - data of others
 
 
 def read_label_studio(tree: Sequence[Any]) -> Export:
-    """Label Studio's JSON export: brushes, polygons and rectangles of each task.
+    """Label Studio's JSON export: brushes, polygons, rectangles and ellipses of each task.
 
     Raises:
-        UnreadableError: an entry is missing or of another kind than it should be.
+        UnreadableError: an entry is missing or of another kind than it should be, or an area is of
+            a kind that is not drawn here.
     """
-    images, tasks, names = [], {}, dict[str, None]()
+    images, tasks, names, points = [], {}, dict[str, None](), 0
     with _entries("Label Studio"):
         for task in tree:
             file = _studio_image(task["data"])
             tasks[int(task["id"])] = file
             done = [a for a in task.get("annotations", []) if not a.get("was_cancelled")]
-            found = list(_studio_areas(done[0]["result"])) if done else []
+            result = done[0]["result"] if done else []
+            found = list(_studio_areas(result))
+            points += sum(str(each.get("type", "")).startswith("keypoint") for each in result)
             _refuse_many(len(found))
             names |= dict.fromkeys(area.of_class for area, _ in found)
             height, width = found[0][1] if found else (0, 0)
@@ -145,7 +156,7 @@ def read_label_studio(tree: Sequence[Any]) -> Export:
                 raise UnreadableError(f"the areas of {file} are of images of different sizes")
             areas = tuple(area for area, _ in found)
             images.append(AreasOf(file, height, width, areas, max(len(done), 1)))
-    return Export(tuple(images), tuple(PaletteClass(n, GREY) for n in names), tasks)
+    return Export(tuple(images), tuple(PaletteClass(n, GREY) for n in names), tasks, points)
 
 
 def _studio_image(data: Mapping[str, Any]) -> str:
@@ -159,7 +170,12 @@ def _studio_areas(result: Iterable[Any]) -> Iterator[tuple[Area, tuple[int, int]
     """Areas, each with height and width of its image."""
     for each in result:
         kind = str(each.get("type", ""))
-        if kind not in ("brushlabels", "polygonlabels", "rectanglelabels"):
+        if kind.startswith(_UNKNOWN_AREAS) and kind not in _STUDIO_AREAS:
+            raise UnreadableError(
+                f"an area of the kind {kind[:40]!r} of Label Studio is not read: give it a class "
+                "as a brush, polygon, rectangle or ellipse, or remove it"
+            )
+        if kind not in _STUDIO_AREAS:
             continue
         value = each["value"]
         size = int(each["original_height"]), int(each["original_width"])
@@ -168,33 +184,46 @@ def _studio_areas(result: Iterable[Any]) -> Iterator[tuple[Area, tuple[int, int]
         names = value[kind]
         if len(names) != 1:
             raise UnreadableError(f"an area has {len(names)} labels, a pixel has one class")
-        yield Area(str(names[0]), _studio_area(kind, value)), size
+        yield Area(str(names[0]), _studio_area(kind, value, size)), size
 
 
-def _studio_area(kind: str, value: Mapping[str, Any]) -> Draw:
+def _studio_area(kind: str, value: Mapping[str, Any], size: tuple[int, int]) -> Draw:
+    """An area of an image of that height and width, whose places are in percent."""
     if kind == "brushlabels":
         if value.get("format") != "rle":
             raise UnreadableError(f"a brush in the format {str(value.get('format'))[:40]}")
         data = value["rle"]
         return lambda height, width: regions.studio_runs(data, height, width)
+
+    def in_pixels(percent: np.ndarray) -> np.ndarray:
+        return percent / 100 * np.array([size[1], size[0]])
+
     if kind == "polygonlabels":
-        points = np.array(value["points"], dtype=float).reshape(-1, 2)
+        corners = in_pixels(np.array(value["points"], dtype=float).reshape(-1, 2))
     else:
-        x, y, w, h = (float(value[name]) for name in ("x", "y", "width", "height"))
-        if value.get("rotation", 0):
-            raise UnreadableError("a rotated rectangle; draw it as a polygon")
-        points = np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h)])
-    return lambda height, width: regions.polygon(
-        points / 100 * np.array([width, height]), height, width
-    )
+        box = kind == "rectanglelabels"
+        sides = ("width", "height") if box else ("radiusX", "radiusY")
+        x, y, w, h = (float(value[name]) for name in ("x", "y", *sides))
+        shape = regions.box(x, y, x + w, y + h) if box else regions.ellipse(x, y, w, h)
+        around, turn = in_pixels(np.array([x, y])), float(value.get("rotation", 0))
+        corners = regions.turned(in_pixels(shape), turn, around)
+    return lambda height, width: regions.polygon(corners, height, width)
+
+
+_STUDIO_AREAS = ("brushlabels", "polygonlabels", "rectanglelabels", "ellipselabels")
+_UNKNOWN_AREAS = ("brush", "polygon", "rectangle", "ellipse", "bitmask", "magicwand", "vector")
+"""How the kinds of Label Studio begin that have an area, with a class of their own or without."""
+_WITHOUT_AREA = ("tag", "points", "polyline", "skeleton")
+"""Of CVAT."""
 
 
 def read_cvat(data: bytes, where: str) -> Export:
-    """CVAT's XML for images: polygons, boxes and masks.
+    """CVAT's XML for images: polygons, boxes, ellipses and masks.
 
     Raises:
         UserError: it is no XML, or declares entities.
-        UnreadableError: an entry is missing or of another kind.
+        UnreadableError: an entry is missing or of another kind, or an area is of a kind that is
+            not drawn here.
     """
     root = parse_xml(data, where)
     with _entries("CVAT"):
@@ -203,13 +232,14 @@ def read_cvat(data: bytes, where: str) -> Export:
             for each in root.iter("label")
             if each.findtext("name")
         )
-        images = []
+        images, others = [], 0
         for each in root.iter("image"):
             _refuse_many(len(each))
-            areas = tuple(a for a in map(_cvat_area, each) if a is not None)
+            areas = tuple(_cvat_area(shape) for shape in each if shape.tag not in _WITHOUT_AREA)
+            others += len(each) - len(areas)
             height, width = int(each.attrib["height"]), int(each.attrib["width"])
             images.append(AreasOf(each.attrib["name"], height, width, areas))
-    return Export(tuple(images), classes)
+    return Export(tuple(images), classes, without_area=others)
 
 
 def _hex(text: str) -> tuple[int, int, int]:
@@ -217,8 +247,8 @@ def _hex(text: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _cvat_area(shape: Element) -> Area | None:
-    of = shape.attrib
+def _cvat_area(shape: Element) -> Area:
+    of, turn = shape.attrib, float(shape.attrib.get("rotation", 0))
     order = float(of.get("z_order", 0))
     if shape.tag == "mask":
         box = tuple(int(float(of[name])) for name in ("left", "top", "width", "height"))
@@ -234,9 +264,15 @@ def _cvat_area(shape: Element) -> Area | None:
         points = np.array(pairs, dtype=float)
     elif shape.tag == "box":
         x, y, x2, y2 = (float(of[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
-        points = np.array([(x, y), (x2, y), (x2, y2), (x, y2)])
+        points = regions.turned(regions.box(x, y, x2, y2), turn, np.array([x + x2, y + y2]) / 2)
+    elif shape.tag == "ellipse":
+        x, y, w, h = (float(of[name]) for name in ("cx", "cy", "rx", "ry"))
+        points = regions.turned(regions.ellipse(x, y, w, h), turn, np.array([x, y]))
     else:
-        return None
+        raise UnreadableError(
+            f"a shape of the kind {shape.tag[:40]!r} of CVAT is not read: draw it as a polygon, "
+            "box, ellipse or mask, or remove it"
+        )
     return Area(of["label"], lambda h, w: regions.polygon(points, h, w), order)
 
 

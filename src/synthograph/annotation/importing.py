@@ -120,11 +120,13 @@ class Found:
         files: the masks.
         classes: that its files name; empty where none does.
         others: files that are no masks.
+        without_area: points, lines and tags that files of areas hold.
     """
 
     files: tuple[MaskFile, ...]
     classes: tuple[PaletteClass, ...]
     others: tuple[str, ...]
+    without_area: int = 0
 
 
 def find_masks(container: Container) -> Found:
@@ -135,7 +137,7 @@ def find_masks(container: Container) -> Found:
     """
     found, pieces = list[MaskFile](), list[_Piece]()
     classes, others = list[PaletteClass](), list[str]()
-    tasks, drawn = dict[int, str](), set[str]()
+    tasks, drawn, without_area = dict[int, str](), set[str](), 0
     for name in container.members().names:
         where = f"{container}/{name}"
         try:
@@ -145,6 +147,7 @@ def find_masks(container: Container) -> Found:
                 found += [_of_areas(areas, where) for areas in export.images if areas.areas]
                 drawn |= {areas.image for areas in export.images if areas.areas}
                 tasks |= export.tasks
+                without_area += export.without_area
                 classes += export.classes
             elif (match := _TASK.fullmatch(PurePosixPath(name).name)) is not None:
                 pieces.append(_Piece(int(match[1]), match[2], where, container.read(name)))
@@ -158,7 +161,8 @@ def find_masks(container: Container) -> Found:
     found += _of_pieces([p for p in pieces if tasks.get(p.task) not in drawn], tasks)
     named = {each.name.casefold(): each for each in reversed(classes)}
     first = {each.name.casefold(): each for each in classes}
-    return Found(tuple(found), tuple(named[name] for name in first), tuple(others))
+    own = tuple(named[name] for name in first)
+    return Found(tuple(found), own, tuple(others), without_area)
 
 
 def _export(container: Container, name: str) -> Export | None:

@@ -1,5 +1,8 @@
-"""Areas of masks as annotation programs write them: polygons, and run lengths of three kinds."""
+"""Areas of masks as annotation programs write them: by their corners or radii, and run lengths of
+three kinds.
+"""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +12,8 @@ from synthograph.core.record import UnreadableError
 
 MAX_POINTS = 100_000
 """Corners of a polygon."""
+ROUND = 1024
+"""Corners of an ellipse: its border is a hundredth of a pixel off in an image of 4096 pixels."""
 
 
 def polygon(points: Float[np.ndarray, "n 2"], height: int, width: int) -> Bool[np.ndarray, "h w"]:
@@ -36,6 +41,32 @@ def polygon(points: Float[np.ndarray, "n 2"], height: int, width: int) -> Bool[n
         ends = np.sort(x[crossing] + share * (x2[crossing] - x[crossing]))
         filled[row] = np.searchsorted(ends, centres) % 2 == 1
     return filled
+
+
+def box(x: float, y: float, x2: float, y2: float) -> Float[np.ndarray, "4 2"]:
+    """Corners of a box between two of them."""
+    return np.array([(x, y), (x2, y), (x2, y2), (x, y2)])
+
+
+def ellipse(x: float, y: float, wide: float, high: float) -> Float[np.ndarray, "n 2"]:
+    """Corners of an ellipse by its centre and its radii along the columns and the rows."""
+    angles = np.arange(ROUND) * (2 * np.pi / ROUND)
+    return np.stack((x + wide * np.cos(angles), y + high * np.sin(angles)), 1)
+
+
+def turned(
+    points: Float[np.ndarray, "n 2"], degrees: float, around: Float[np.ndarray, " 2"]
+) -> Float[np.ndarray, "n 2"]:
+    """Corners in pixels, turned clockwise around a place x, y.
+
+    Raises:
+        ValueError: the angle is no number.
+    """
+    if not degrees:
+        return points
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    found: np.ndarray = (points - around) @ np.array([[cos, sin], [-sin, cos]]) + around
+    return found
 
 
 def _runs(counts: Sequence[int], size: int) -> Bool[np.ndarray, " size"]:

@@ -186,6 +186,9 @@ def _pairs(opened: OpenSet, found: Found, masks: Path) -> tuple[dict[str, MaskFi
         for why, files in left_out.items()
         if files
     ]
+    if found.without_area:
+        shapes = several(found.without_area, "point, line or tag", "points, lines or tags")
+        notes.append(f"not drawn: {shapes}, which have no area")
     return pairs, notes
 
 
