@@ -184,6 +184,8 @@ def test_what_cannot_be_trained_is_refused_at_once(
         sg.classify_train(data=whole, out=tmp_path / "c.txt", backbone=BACKBONE, probe=True)
     with pytest.raises(UserError, match="is unknown"):
         sg.classify_train(data=trained[0], out=out, backbone="resnet9000", probe=True)
+    with pytest.raises(UserError, match="would not find this file again"):
+        sg.classify_train(data=trained[0], out=out, backbone="classifier:c.pth", probe=True)
     assert not out.exists()
 
 
@@ -200,6 +202,22 @@ def test_strange_files_are_no_classifiers(trained: tuple[Path, Path], tmp_path: 
     write_tensors(text, {**tensors, "bias": tensors["bias"][:1]}, document)
     with pytest.raises(UserError, match="damaged classifier"):
         sg.classify_evaluate(model=text, data=str(data))
+
+
+def test_other_weights_than_it_was_trained_with_are_refused(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    data, model = trained
+    tensors, document = read_tensors(model)
+    weights = {**document["extractor"]["weights"], "sha256": "0" * 64}
+    other = tmp_path / "o.safetensors"
+    extractor = {**document["extractor"], "weights": weights}
+    write_tensors(other, tensors, {**document, "extractor": extractor})
+    with pytest.raises(UserError, match="with other weights than are on this machine"):
+        sg.classify_evaluate(model=other, data=str(data))
+    with pytest.raises(UserError, match="with other weights than are on this machine"):
+        sg.classify_predict(model=other, data=str(data), out=tmp_path / "p.csv")
+    assert not (tmp_path / "p.csv").exists()
 
 
 def test_other_classes_and_modalities_are_refused(

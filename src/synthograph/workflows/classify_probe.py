@@ -10,7 +10,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.progress import Progress
 from synthograph.downstream import probe
 from synthograph.features.base import Extractor
-from synthograph.features.registry import feature_folder
+from synthograph.features.registry import CLASSIFIER, feature_folder
 from synthograph.metrics.columns import features_of
 from synthograph.workflows.classifying import (
     SELECTING,
@@ -29,8 +29,8 @@ class ProbeJob:
     """Reads features once and fits a linear layer to them.
 
     Raises:
-        UserError: the backbone is unknown, its weights are not here, or settings are given that
-            only a network of its own has.
+        UserError: the backbone is unknown or a file, its weights are not here, or settings are
+            given that only a network of its own has.
     """
 
     request: ClassifyTrainRequest
@@ -41,6 +41,14 @@ class ProbeJob:
         if self.request.weights is not None:
             raise UserError(
                 "--weights with --probe: the extractors have weights of their own; leave one out"
+            )
+        named = self.request.backbone or ""
+        if named.startswith(CLASSIFIER):
+            raise UserError(
+                f"--backbone {named} with --probe: a probe that is used later would not find this "
+                "file again: name an extractor that evaluate --features has without a file, or "
+                "train the network with the probe (such as --backbone resnet18 --weights "
+                f"{named.removeprefix(CLASSIFIER)}, without --probe)"
             )
         if stands_for_augmentation(self.train.archive):
             raise UserError(

@@ -69,11 +69,17 @@ def extractor_of(model: Classifier, device: str) -> Extractor:
     """What gives the features of a classifier.
 
     Raises:
-        UserError: its weights are not on this machine.
+        UserError: its weights are not on this machine, or others are.
     """
-    if model.network is None:
-        return open_backbone(model.info.backbone, device)
-    return trained_extractor(model.info.backbone, model.network, pick_device(device))
+    if model.network is not None:
+        return trained_extractor(model.info.backbone, model.network, pick_device(device))
+    found = open_backbone(model.info.backbone, device)
+    if model.info.extractor.get("weights") != found.describe().get("weights"):
+        raise UserError(
+            f"the classifier reads features of {model.info.backbone} with other weights than are "
+            "on this machine: install the version that it was trained with, or train it anew"
+        )
+    return found
 
 
 def predict(
