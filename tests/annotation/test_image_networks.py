@@ -58,6 +58,20 @@ def test_images_left_out_are_not_seen_and_seeds_repeat() -> None:
     assert torch.equal(state, torch.random.get_rng_state())
 
 
+def test_a_patient_of_several_images_is_not_seen() -> None:
+    painted = squares(3)
+    masks = painted.masks.clone()
+    masks[2] = 1 - masks[2]
+    quick = QUICK.model_copy(update={"steps": 5})
+    one, other = (
+        leave_out_network(
+            quick, PaintedImages(painted.images, each, 2, painted.transforms, (0, 1, 0)), seed=1
+        )
+        for each in (painted.masks, masks)
+    )
+    assert torch.equal(one[0], other[0]) and not torch.equal(one[1], other[1])
+
+
 def test_large_images_are_learned_in_parts_and_seen_whole() -> None:
     """Of a size that the network does not halve evenly; all modalities, one class ignored here and
     there.

@@ -1,6 +1,7 @@
 """Learning masks: what is left out is never seen, and says what to expect."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from synthograph.annotation.training import (
     LeftOut,
     Painted,
     fit,
+    folds,
     leave_out,
 )
 
@@ -89,6 +91,26 @@ def test_a_class_of_one_image_has_no_value_there() -> None:
     assert np.isfinite(found.best_dice[:, 1]).all()
     forecast = forecasts(masks, ["none", "line", "rare"], found)[2]
     assert forecast.painted == 1
+
+
+def test_images_of_one_patient_are_left_out_together() -> None:
+    """So a class that two images of one patient have is seen by nobody who is asked for it."""
+    assert folds([0, 1, 0, 2]) == [[0, 2], [1], [3]]
+    assert folds(range(10)) == [[0, 8], [1, 9], *([k] for k in range(2, 8))]
+    data = painted(4)
+    masks = data.masks.copy()
+    masks[[0, 2], :2] = 2
+    sample = sample_pixels(torch.from_numpy(masks), 4, seed=0)
+    features = torch.cat([at_pixels(data.layers(n), sample.of(n), (8, 8)) for n in range(4)])
+    own = Painted(masks, sample, features, data.layers, (2, 2), 3)
+    alone, together = (
+        leave_out(SMALL, replace(own, groups=groups), seed=0)[0] for groups in ((), (0, 1, 0, 2))
+    )
+    assert alone.dice.shape == (4, 4, 3) and together.dice.shape == (4, 3, 3)
+    assert np.isfinite(alone.dice[:, [0, 2], 2]).all()
+    assert np.isnan(together.dice[:, 0, 2]).all()
+    assert np.isfinite(together.dice[:, :, 1]).all()
+    assert together.share == 1 / 2
 
 
 def test_more_images_than_folds_are_each_left_out_once() -> None:

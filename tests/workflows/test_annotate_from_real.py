@@ -107,7 +107,10 @@ def test_masks_of_real_images_for_their_projections(snapshot: Snapshot, tmp_path
         np.testing.assert_array_equal(opened.mask(image), masks()[by_file[image.fit.file]])
     assert all(drawn_digest(p) == i.digest for i, p in opened.redrawn(snapshot, "cpu"))
     wanted = {name for name, group in rows.groups.items() if group[7:] in map(str, kept)}
-    assert {*about.groups} == wanted and len(about.real_images) == len(kept)
+    assert {*about.groups} == wanted
+    named = {e.fit.file: rows.groups[e.fit.group] for e in about.images if e.fit}
+    assert named == {rows.rows[k].file: f"patient{k}" for k in kept}
+    assert len(about.real_images) == len(kept)
     assert opened.latents(snapshot).found_on.groups == {f"g{k}" for k in kept}
     text = repr(found)
     assert "left out: 1 image that differ from their projections" in text

@@ -16,10 +16,10 @@ from synthograph.archive.reader import open_archive
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.untrusted.tensors import read_tensors, write_tensors
 from synthograph.models.snapshot import Snapshot, load
-from synthograph.results.annotations import AnnotationSet, MaskClass, PaintedMask
+from synthograph.results.annotations import AnnotationSet, Fit, MaskClass, PaintedMask
 from synthograph.stats.masks import IGNORED
 from synthograph.workflows import annotate_generate, annotate_train
-from synthograph.workflows.annotate_train import HEADS
+from synthograph.workflows.annotate_train import HEADS, AnnotateTrainResult
 from synthograph.workflows.annotation_sets import OpenSet, indexed_png, mask_digest
 from tests.sampling.test_generate import make_snapshot
 
@@ -214,6 +214,39 @@ def test_one_painted_image_is_no_forecast(annotations: Path, made: Path, tmp_pat
     found = sg.annotate_train(annotations, out=tmp_path / "m.safetensors")
     assert all(each.dice is None for each in found.info.forecasts)
     assert "nothing can be forecast" in repr(found)
+
+
+def test_images_of_one_patient_say_nothing_of_others(
+    annotations: Path, made: Path, tmp_path: Path
+) -> None:
+    paint(annotations, load(network_of(made)), 4, rare=2)
+    about = AnnotationSet.load(annotations / "annotations.json")
+    by_row = sorted(about.images[:4], key=lambda image: image.row)
+
+    def trained(groups: str, *, known: bool = True) -> AnnotateTrainResult:
+        owner = {image.id: name for image, name in zip(by_row, groups, strict=True)}
+        images = []
+        for image in about.images:
+            mine = owner.get(image.id)
+            fit = Fit(file="f", archive="a.zip", of_class="rare", distance=0, floor=0)
+            own = fit.replace(group=mine or "") if known else fit
+            images.append(image.replace(fit=None if mine is None else own))
+        changed = about.replace(images=tuple(images), groups=tuple(sorted({*groups})))
+        changed.save(annotations / "annotations.json")
+        out = tmp_path / f"{groups}{known}.safetensors"
+        return sg.annotate_train(annotations, out=out, preset="linear")
+
+    one = trained("aaaa")
+    assert all(each.dice is None for each in one.info.forecasts)
+    assert "all painted images are of one patient, so none can be left out" in repr(one)
+    having = "".join("a" if image in about.images[:2] else "b" for image in by_row)
+    two = trained(having)
+    assert two.info.forecasts[1].ends is not None and two.info.forecasts[2].ends is None
+    assert "rare is painted in images of one patient only" in repr(two)
+    assert "does not say which images are of one patient" not in repr(two)
+    older = trained(having, known=False)
+    assert "does not say which images are of one patient" in repr(older)
+    assert older.info.forecasts[2].ends is not None, "as before"
 
 
 def test_a_class_of_one_image_cannot_be_checked(

@@ -17,14 +17,14 @@ from synthograph.stats.intervals import LEVEL, quantile
 def expected(
     values: Float64[np.ndarray, " n"], share: float = 0.0
 ) -> tuple[float | None, Interval | None]:
-    """The mean of Dice values of images, and its interval from Student's t, cut at 0 and 1; None
+    """The mean of Dice values of patients, and its interval from Student's t, cut at 0 and 1; None
     where there are too few.
 
     Args:
-        values: of every image; NaN for none.
-        share: images left out at once divided by images that were learned from. Trainings on nearly
-            the same images are alike, so the variance is taken times 1 / n + share instead of
-            1 / n (Nadeau and Bengio 2003, section 3); 0 for images of one training.
+        values: of every patient; NaN for none.
+        share: patients left out at once divided by those that were learned from. Trainings on
+            nearly the same images are alike, so the variance is taken times 1 / n + share instead
+            of 1 / n (Nadeau and Bengio 2003, section 3); 0 for patients of one training.
     """
     known = values[np.isfinite(values)]
     if not len(known):

@@ -77,12 +77,14 @@ class PaintedImages:
         masks: class ids, or `IGNORED`.
         classes: how many.
         transforms: of images and masks.
+        groups: patient of every image, by 0, 1, 2 ...; empty where each is of its own.
     """
 
     images: Float[Tensor, "n c h w"]
     masks: UInt8[Tensor, "n h w"]
     classes: int
     transforms: Transforms
+    groups: Sequence[int] = ()
 
     @property
     def shape(self) -> ImageNetworkShape:
@@ -159,18 +161,18 @@ def leave_out_network(
     seed: int,
     track: Track = lambda items, total: items,
 ) -> list[Float[Tensor, "k h w"]]:
-    """Probabilities of every image by a network that never saw it, in half precision on the host,
-    as there may be many.
+    """Probabilities of every image by a network that never saw its patient, in half precision on
+    the host, as there may be many.
 
     Args:
         config: of the networks.
-        painted: two images or more.
+        painted: images of two patients or more.
         seed: of all draws.
         track: shows how far it is.
     """
     count = len(painted.images)
     found: dict[int, Tensor] = {}
-    parts = folds(count)
+    parts = folds(painted.groups or range(count))
     for fold in track(parts, len(parts)):
         rest = [number for number in range(count) if number not in fold]
         network = fit_network(config, painted, rest, seed)

@@ -1,7 +1,8 @@
 """Training of a mask generator on a few painted images.
 
-Every image is left out in turn. What members that never saw it make of it says after how many steps
-to stop, whether a linear head is better than a deep one, and what to expect of new images.
+Every image is left out in turn, with all others of its patient. What members that never saw it make
+of it says after how many steps to stop, whether a linear head is better than a deep one, and what
+to expect of new images.
 """
 
 import math
@@ -28,7 +29,7 @@ from synthograph.stats.masks import compare_masks
 MOMENTS = 8192
 """Pixels from which mean and deviation of features are taken."""
 MOST_FOLDS = 8
-"""Trainings with images left out; of more images several are left out together."""
+"""Trainings with images left out; of more patients several are left out together."""
 
 
 class HeadConfig(Config):
@@ -83,6 +84,7 @@ class Painted:
         layers: number of an image -> its layers of features.
         channels: of every layer.
         classes: how many.
+        groups: patient of every image, by 0, 1, 2 ...; empty where each is of its own.
     """
 
     masks: UInt8[np.ndarray, "n h w"]
@@ -91,6 +93,7 @@ class Painted:
     layers: Callable[[int], Sequence[Tensor]]
     channels: Sequence[int]
     classes: int
+    groups: Sequence[int] = ()
 
     def __len__(self) -> int:
         return len(self.masks)
@@ -179,43 +182,44 @@ class LeftOut:
 
     Attributes:
         config: of the head.
-        dice: of every check, image and class; NaN where it has no value: neither mask has the
-            class, or no other image has it, so that it could not be learned.
+        dice: of every check, patient and class, the mean over the images of a patient; NaN where
+            it has no value: no mask has the class, or no image of others has it, so that it could
+            not be learned.
     """
 
     config: HeadConfig
-    dice: Float64[np.ndarray, "e n k"]
+    dice: Float64[np.ndarray, "e g k"]
 
     @property
-    def means(self) -> Float64[np.ndarray, "e n"]:
+    def means(self) -> Float64[np.ndarray, "e g"]:
         """Mean over the classes but the background."""
         return _mean(self.dice[:, :, 1:], 2)
 
     @property
     def best(self) -> int:
-        """The check with the best mean over images; of equals the first."""
+        """The check with the best mean over patients; of equals the first."""
         return int(np.nan_to_num(_mean(self.means, 1), nan=-1).argmax())
 
     @property
     def share(self) -> float:
-        """Images that are left out at once divided by those that are learned from."""
+        """Patients that are left out at once divided by those that are learned from."""
         return 1 / (min(self.dice.shape[1], MOST_FOLDS) - 1)
 
     @property
-    def best_dice(self) -> Float64[np.ndarray, "n k"]:
+    def best_dice(self) -> Float64[np.ndarray, "g k"]:
         """Dice at the best check."""
         values: np.ndarray = self.dice[self.best]
         return values
 
     @property
     def value(self) -> float | None:
-        """Mean over images and classes at the best check; None where nothing has a value."""
+        """Mean over patients and classes at the best check; None where nothing has a value."""
         value = float(_mean(self.means[self.best], 0))
         return value if math.isfinite(value) else None
 
     def beats(self, other: "LeftOut") -> bool:
         """Whether its mean is better than another's, beyond the 95 % interval of the difference
-        over the images (Student's t); two images are too few to say so.
+        over the patients (Student's t); two are too few to say so.
         """
         gains = self.means[self.best] - other.means[other.best]
         gains = gains[np.isfinite(gains)]
@@ -232,9 +236,21 @@ def _mean(values: np.ndarray, axis: int) -> np.ndarray:
         return np.asarray(np.where(there, values, 0).sum(axis) / there.sum(axis))
 
 
-def folds(count: int) -> list[list[int]]:
-    """Numbers of images that are left out at once."""
-    return [list(range(k, count, MOST_FOLDS)) for k in range(min(count, MOST_FOLDS))]
+def folds(groups: Sequence[int]) -> list[list[int]]:
+    """Numbers of images that are left out at once: all images of a patient.
+
+    Args:
+        groups: patient of every image, by 0, 1, 2 ...
+    """
+    count = min(max(groups) + 1, MOST_FOLDS)
+    return [[n for n, group in enumerate(groups) if group % MOST_FOLDS == k] for k in range(count)]
+
+
+def _by_group(
+    dice: Float64[np.ndarray, "e n k"], groups: Sequence[int]
+) -> Float64[np.ndarray, "e g k"]:
+    own = np.asarray(groups)
+    return np.stack([_mean(dice[:, own == g], 1) for g in range(max(groups) + 1)], 1)
 
 
 def leave_out(
@@ -248,7 +264,7 @@ def leave_out(
 
     Args:
         config: of the head.
-        painted: two images or more.
+        painted: images of two patients or more.
         seed: of all draws.
         track: shows how far it is.
         network: probabilities of every image by an image network that never saw it.
@@ -256,7 +272,9 @@ def leave_out(
     Returns:
         What came of the head with that network, if there is one, then of the head alone.
     """
-    count, parts = len(painted), folds(len(painted))
+    count = len(painted)
+    groups = painted.groups or range(count)
+    parts = folds(groups)
     opinions = [network, ()] if network else [()]
     dice = np.full((len(opinions), config.checks, count, painted.classes), np.nan)
     for fold in track(parts, len(parts)):
@@ -272,7 +290,7 @@ def leave_out(
                 ]
                 found = _dice(painted.masks[fold], np.stack(said), painted.classes)
                 dice[place, check, fold] = np.where(known, found, np.nan)
-    return [LeftOut(config, each) for each in dice]
+    return [LeftOut(config, _by_group(each, groups)) for each in dice]
 
 
 def _own(head: Head, layers: Sequence[Tensor], painted: Painted) -> Float[Tensor, "m k h w"]:

@@ -63,6 +63,7 @@ class Fit(Schema):
         of_class: class in which both differ most, against the floor.
         distance: root of the mean squared difference in this class, as a share of the range.
         floor: the same of the real image and itself, moved by `pixels`; 0 in older files.
+        group: digest of the group of the real image; empty in older files.
     """
 
     file: str
@@ -71,6 +72,7 @@ class Fit(Schema):
     distance: float
     floor: float
     pixels: IfGiven[Count] = 0
+    group: IfGiven[str] = ""
 
 
 class AnnotatedImage(Schema):

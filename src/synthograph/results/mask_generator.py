@@ -29,7 +29,8 @@ class ClassForecast(Schema):
         painted: images that have it.
         share: of the painted pixels.
         dice: mean over painted images of the Dice between the painted mask and that of members
-            which never saw the image; None where nothing was left out.
+            which never saw the image, nor others of its patient, whose mean counts as one; None
+            where nothing was left out.
         ends: interval of this mean for new images of the same network.
     """
 

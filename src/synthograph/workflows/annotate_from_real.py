@@ -299,6 +299,7 @@ def _write(
     made = write_set(folder, snapshot, images, progress=progress, command=request.command_line())
     files = {each.pair.file for each in kept}
     own = ArchiveRows(rows.archive, [row for row in rows.rows if row.file in files])
+    groups = {row.file: next(iter(ArchiveRows(rows.archive, [row]).groups)) for row in own.rows}
     items = []
     for image in made.images:
         each = kept[image.row]
@@ -310,6 +311,7 @@ def _write(
             distance=each.found.distance,
             floor=each.found.floor,
             pixels=max_move,
+            group=groups[each.pair.file],
         )
         item = image.replace(mask=painted, fit=fit)
         path = folder / mask_place(item, painted)

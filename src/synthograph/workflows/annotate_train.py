@@ -49,7 +49,7 @@ from synthograph.models.snapshot import Snapshot
 from synthograph.ops.image_transforms import Transforms
 from synthograph.ops.transform_choice import ALL, choose
 from synthograph.report.words import several
-from synthograph.results.annotations import AnnotatedImage
+from synthograph.results.annotations import AnnotatedImage, AnnotationSet
 from synthograph.results.mask_generator import ClassForecast, HeadTrial, MaskGeneratorInfo
 from synthograph.sampling import latents as drawing
 from synthograph.stats.masks import IGNORED
@@ -254,29 +254,62 @@ def _info(
         real_images=about.real_images,
         seed=request.seed,
         version=VERSION,
-        notes=(*_notes(found, masks), *_monai_note(request.preset)),
+        notes=(
+            *_notes(found, masks, _groups_of(images)),
+            *_unknown_groups(about, images),
+            *_monai_note(request.preset),
+        ),
     )
 
 
-def _notes(found: Sequence[ClassForecast], masks: np.ndarray) -> Iterator[str]:
+def _groups_of(images: Sequence[AnnotatedImage]) -> list[int]:
+    """Patient of every image, by 0, 1, 2 ... in their order: of the real image whose mask it has;
+    any other image is one of its own.
+    """
+    names = [i.fit.group if i.fit is not None and i.fit.group else i.id for i in images]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return [numbers[name] for name in names]
+
+
+_NO_FORECAST = "so none can be left out: nothing can be forecast, and no other head is tried"
+
+
+def _notes(
+    found: Sequence[ClassForecast], masks: np.ndarray, groups: Sequence[int]
+) -> Iterator[str]:
     """What to know of the painted masks."""
-    if len(masks) == 1:
-        yield (
-            "one image is painted, so none can be left out: nothing can be forecast, and no other "
-            "head is tried; paint a second one"
-        )
+    if (single := len({*groups}) == 1) and len(masks) == 1:
+        yield f"one image is painted, {_NO_FORECAST}; paint a second one"
+    elif single:
+        yield f"all painted images are of one patient, {_NO_FORECAST}; add images of another"
     absent = [each.of_class for each in found if not each.painted]
     if absent:
         yield f"no mask holds {first_few(absent)}: no generated mask will"
-    once = [each.of_class for each in found if each.painted == 1]
-    if once and len(masks) > 1:
-        yield (
-            f"{first_few(once)} is painted in one image only, so that how well it is found cannot "
-            "be checked: paint another image that has it"
-        )
+    holders = [{*np.asarray(groups)[(masks == k).any((1, 2))]} for k in range(len(found))]
+    alone = [each for each, own in zip(found, holders, strict=True) if len(own) == 1]
+    for where, once in (
+        ("one image", [each.of_class for each in alone if each.painted == 1]),
+        ("images of one patient", [each.of_class for each in alone if each.painted > 1]),
+    ):
+        if once and not single:
+            yield (
+                f"{first_few(once)} is painted in {where} only, so that how well it is found "
+                "cannot be checked: paint another image that has it"
+            )
     ignored = float((masks == IGNORED).mean())
     if ignored:
         yield f"{ignored:.1%} of the painted pixels are ignored"
+
+
+def _unknown_groups(about: AnnotationSet, images: Sequence[AnnotatedImage]) -> Iterator[str]:
+    """A note where an older set does not say which images are of one patient."""
+    unknown = [image for image in images if image.fit is not None and not image.fit.group]
+    if len(unknown) > len(about.groups):
+        yield (
+            "this set does not say which images are of one patient, so they are not left out "
+            "together, and the forecast may be too good: make the set anew with 'synthograph "
+            "annotate from-real'"
+        )
 
 
 def _monai_note(preset: str) -> Iterator[str]:
@@ -329,11 +362,11 @@ class _Learning:
     seed: int
 
     def trials(self, preset: str, progress: Progress) -> list[_Trial]:
-        """What heads make of images left out, those with an image network first; with one image
-        the first of them, unchecked.
+        """What heads make of images left out, those with an image network first; with images of
+        one patient the first of them, unchecked.
         """
         names, joined = TRIED[preset], preset in WITH_NETWORK and monai_is_here()
-        if len(self.images) == 1:
+        if len({*self.groups}) == 1:
             return [_Trial(names[0], joined)]
         network: Sequence[Tensor] = ()
         if joined:
@@ -361,6 +394,11 @@ class _Learning:
         return trained, network
 
     @cached_property
+    def groups(self) -> list[int]:
+        """Patient of every image."""
+        return _groups_of(self.images)
+
+    @cached_property
     def painted(self) -> PaintedImages:
         """Images and masks, for an image network."""
         draw, info = self._drawing(), self.snapshot.info
@@ -371,6 +409,7 @@ class _Learning:
             torch.from_numpy(self.masks).to(self.device),
             len(self.opened.about.classes),
             Transforms(used, info.spec.modalities, self.seed),
+            self.groups,
         )
 
     def _drawing(self, patch: int = 0) -> Callable[[int], tuple[Tensor, list[Tensor]]]:
@@ -402,7 +441,7 @@ class _Learning:
             ]
         )
         classes = len(self.opened.about.classes)
-        return Painted(self.masks, sample, features, layers, channels, classes)
+        return Painted(self.masks, sample, features, layers, channels, classes, self.groups)
 
 
 def _best(trials: Sequence[_Trial]) -> _Trial:
