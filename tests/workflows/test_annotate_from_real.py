@@ -173,6 +173,19 @@ def test_projects_what_is_not_there_and_keeps_nothing_that_disagrees(
     with pytest.raises(UserError, match="no projection is near enough"):
         sg.annotate_from_real(outdir=tmp_path / "A", **asked)
     assert (tmp_path / "A-projections" / "projections.json").is_file()
+    for changes, message in (
+        ({"steps": 2}, "whose --steps is 1, not 2: remove this folder, or choose another --outdir"),
+        ({"space": "w"}, r"whose --space is w\+, not w"),
+        ({"num": 3}, "whose number of images is 5, not 3"),
+        ({"archive": f"{asked['archive']}:test"}, "whose split is train, not test"),
+        ({"network": make_snapshot(tmp_path / "t", size=(16, 16), w_dim=4).path}, "remove this"),
+    ):
+        with pytest.raises(UserError, match=message):
+            sg.annotate_from_real(outdir=tmp_path / "A", **{**asked, **changes})
+    with pytest.raises(UserError, match="no projection is near enough"):
+        sg.annotate_from_real(
+            outdir=tmp_path / "A", projections=tmp_path / "A-projections", **{**asked, "steps": 2}
+        )
     assert not (tmp_path / "A").exists()
 
 

@@ -30,6 +30,7 @@ from synthograph.results.annotations import (
     Fit,
     PaintedMask,
 )
+from synthograph.results.projection import Projections
 from synthograph.sampling import latents as drawing
 from synthograph.sampling.generate import request_for
 from synthograph.sampling.latents import Latents, Rendering, joined, render
@@ -202,8 +203,8 @@ def _projected(
     """Projections of the images, made where they are not there yet; None for a dry run.
 
     Raises:
-        UserError: those that are there are of another network or archive, or none are where they
-            should be.
+        UserError: those that are there are of another network or archive, or were made with other
+            options, or none are where they should be.
     """
     named = request.projections
     if named is not None and not (named / RESULT).is_file():
@@ -228,23 +229,51 @@ def _projected(
         if request.dry_run:
             return None
     found = ProjectedSet.open(folder)
-    about = found.found
+    _refuse_others(request, rows, snapshot, folder, found.found)
+    return found
+
+
+def _refuse_others(
+    request: AnnotateFromRealRequest,
+    rows: ArchiveRows,
+    snapshot: Snapshot,
+    folder: Path,
+    about: Projections,
+) -> None:
+    """Refuse projections that cannot be used, and those in a folder that nobody named which this
+    request would not make.
+    """
+    named = request.projections is not None
+    way = "name another folder with --projections"
+    if not named:
+        way = "remove this folder, or choose another --outdir"
     if about.network_sha256 != snapshot.sha256:
         raise UserError(
             f"{folder}: holds projections into {about.network} ({about.network_sha256:.16}), the "
-            f"network is {snapshot.sha256:.16}: name another folder with --projections"
+            f"network is {snapshot.sha256:.16}: {way}"
         )
     if about.data.images_hash != rows.archive.images_hash:
         raise UserError(
             f"{folder}: holds projections of {about.data.archive}, whose images are others than "
-            f"those of {rows.archive.path}: name another folder with --projections"
+            f"those of {rows.archive.path}: {way}"
         )
     if about.method.space == "pti":
         raise UserError(
             f"{folder}: its projections have a generator each (pti), and masks are learned from "
             "one: project with --space w or w+"
         )
-    return found
+    count = len(rows.rows) if request.num is None else min(request.num, len(rows.rows))
+    for what, there, wanted in (
+        ("split", about.data.split, rows.split),
+        ("--space", about.method.space, request.space),
+        ("--steps", about.method.steps, request.steps),
+        ("number of images", len(about.projections), count),
+    ):
+        if not named and there != wanted:
+            raise UserError(
+                f"{folder}: holds projections whose {what} is {there}, not {wanted}: {way}, or "
+                f"take them as they are with --projections {folder}"
+            )
 
 
 def _pairs(
