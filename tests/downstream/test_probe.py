@@ -106,6 +106,30 @@ def test_images_of_another_kind_are_far_away() -> None:
     assert float((made.distances(noise) > 1).double().mean()) > 0.95
 
 
+@pytest.mark.parametrize("repeats", [1, 3])
+@pytest.mark.parametrize("count", [6, 24])
+def test_few_images_leave_no_axis_along_which_nothing_varies(count: int, repeats: int) -> None:
+    """n centred images vary along n - 1 axes, repeated ones along no more."""
+    features, labels = (
+        torch.cat([each] * repeats) for each in clouds(count, 0, classes=2, dims=64)
+    )
+    more, others = clouds(40, 1, classes=2, dims=64)
+    weights = torch.ones(len(labels), dtype=torch.float64)
+    made = probe.fit(features, labels, weights, blank(others, 2), more, AUROC)[0]
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(64, 2)
+    with torch.no_grad():
+        last = probe.of_layer(layer.weight, layer.bias, features, more, others)
+    for each in (made, last):
+        assert len(each.spread) == count - 1
+        assert 0.2 < float(each.distances(clouds(40, 2, classes=2, dims=64)[0]).median()) < 3
+        assert float(each.distances(features.mean(0) + 50 * torch.randn(40, 64)).min()) > 3
+    same = probe.fit(
+        torch.ones(6, 4), labels[:6], weights[:6], blank(others, 2), more[:, :4], AUROC
+    )
+    assert len(same[0].spread) == 1
+
+
 def test_numbers_survive_their_file_and_damaged_ones_are_refused() -> None:
     made = fitted()
     again = probe.LogisticProbe.from_tensors(made.tensors())

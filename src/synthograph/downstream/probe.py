@@ -24,6 +24,10 @@ PENALTIES = tuple(10.0**power for power in np.arange(2.0, -6.5, -0.5))
 COMPONENTS = 32
 FAMILIAR = 0.99
 """Share of the training images that count as like the training images."""
+FLAT = 1e-6
+"""Share of the largest spread below which images do not vary along an axis: as many as are in the
+way of n centred images, or of repeated ones.
+"""
 STEPS = 500
 PATIENCE = 4
 """Penalties without a better score after which weaker ones are not tried."""
@@ -247,9 +251,10 @@ def _temperature(logits: Float64[Tensor, "n k"], labels: Int64[Tensor, " n"]) ->
 def _directions(
     standard: Float64[Tensor, "n d"],
 ) -> tuple[Float64[Tensor, "c d"], Float64[Tensor, " c"]]:
-    count = min(COMPONENTS, *standard.shape)
+    """Axes along which the images vary, the first always among them."""
     _, singular, axes = torch.linalg.svd(standard - standard.mean(0), full_matrices=False)
-    return axes[:count], (singular[:count] / math.sqrt(len(standard))).clamp(min=1e-6)
+    count = min(COMPONENTS, max(int((singular > FLAT * singular[0]).sum()), 1))
+    return axes[:count], (singular[:count] / math.sqrt(len(standard))).clamp(min=FLAT)
 
 
 def _apart(
