@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,9 @@ from synthograph.archive.split import SplitOptions, rewrite, split_archive
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.untrusted.tensors import read_tensors, write_tensors
 from synthograph.downstream import classifier, fitting
+from synthograph.workflows.classify_network import NetworkJob
 from synthograph.workflows.classifying import extractor_of, predict
+from synthograph.workflows.downstream_requests import ClassifyTrainRequest
 from tests.conftest import make_archive
 
 FEW = {"backbone": "small", "steps": 12, "batch": 8, "every": 4}
@@ -93,6 +96,20 @@ def test_a_killed_training_goes_on_with_the_same_command(
     ours, theirs = (read_tensors(path)[0] for path in (asked["out"], trained))
     for name, tensor in theirs.items():
         assert torch.equal(ours[name], tensor), name
+
+
+def test_other_labels_of_validation_images_are_another_training(data: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copy(data, tmp_path / "o.zip"))
+    archive = open_archive(other)
+    turned = {"dark": "bright", "bright": "dark"}
+    own = [replace(row, label=turned[row.label]) for row in archive.rows if row.split == "val"]
+    rewrite(archive, [*own, *(row for row in archive.rows if row.split != "val")])
+    keys = []
+    for path in (data, data, other):
+        request = ClassifyTrainRequest(data=path, out=tmp_path / "c.safetensors", **FEW)
+        job = NetworkJob(request, open_rows(f"{path}:train"), open_rows(f"{path}:val"))
+        keys.append(job.task().key)
+    assert keys[0] == keys[1] != keys[2]
 
 
 @pytest.mark.parametrize("balance", ["weights", "sampling", "none"])

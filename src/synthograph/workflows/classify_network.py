@@ -146,7 +146,9 @@ class NetworkJob:
         seed, count = self.config.seed, len(self.labels)
         sampled = self.request.balance == "sampling"
         order = fitting.balanced(self.labels, seed) if sampled else fitting.shuffled(count, seed)
-        parts = (self.train.images.key, self.validation.images.key, self.labels.tolist())
+        classes = self.train.archive.info.classes
+        labels = (self.labels.tolist(), labels_of(self.validation, classes).tolist(), classes)
+        parts = (self.train.images.key, self.validation.images.key, *labels)
         network = (self.backbone.name, self.start, self.size)
         rules = (self.request.balance, self.request.measure, self.transforming.key)
         about = (*parts, *network, *rules)
