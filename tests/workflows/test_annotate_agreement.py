@@ -44,6 +44,22 @@ def test_dice_by_hand() -> None:
     assert found[0].dice == pytest.approx((found[1].dice + found[2].dice) / 2)
 
 
+def test_the_mean_counts_images_that_show_any_class() -> None:
+    one = np.zeros((3, 8, 8), np.uint8)
+    one[0, :4], one[1, :4] = 1, 2
+    other = one.copy()
+    names = ["background", "a", "b"]
+
+    def counts() -> list[tuple[int, int]]:
+        return [(each.images, each.missing) for each in agreement(one, other, names, 0)]
+
+    assert counts() == [(2, 0), (1, 0), (1, 0)]
+    other[:] = 0
+    assert counts() == [(2, 2), (1, 1), (1, 1)]
+    other[0, :4] = 2
+    assert counts()[0] == (2, 2), "an image counts once, whatever classes one lacks"
+
+
 def test_a_painting_with_itself_and_nothing_painted() -> None:
     one = masks(0)
     assert [each.dice for each in agreement(one, one, ["x", "a", "b"], 0)] == [1.0] * 3

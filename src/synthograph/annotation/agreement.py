@@ -7,7 +7,7 @@ import torch
 from jaxtyping import UInt8
 
 from synthograph.results.annotations import ClassAgreement
-from synthograph.stats.masks import IGNORED, cases, compare_masks, mask_scores
+from synthograph.stats.masks import IGNORED, compare_masks, mask_scores
 from synthograph.stats.paired import score_interval
 
 MEAN = ""
@@ -41,7 +41,7 @@ def agreement(
     rows = []
     there = found.occurring
     for name, numbers in [(MEAN, there), *((classes[k], [k]) for k in there)]:
-        counted = [cases(found, k) for k in numbers]
+        one, other = (pixels[:, numbers] > 0 for pixels in (found.truth, found.predicted))
         value, ends = None, None
         if numbers:
             score = next(s for s in mask_scores(numbers, found.diagonal) if s.name == "dice")
@@ -51,8 +51,8 @@ def agreement(
                 of_class=name,
                 dice=value,
                 interval=ends,
-                images=max((c.both + c.missed + c.false_alarms for c in counted), default=0),
-                missing=sum(c.missed + c.false_alarms for c in counted),
+                images=int((one | other).any(1).sum()),
+                missing=int((one ^ other).any(1).sum()),
             )
         )
     return rows

@@ -191,8 +191,8 @@ class ClassAgreement(Schema):
         of_class: its name; empty for the mean over all but the background.
         dice: mean over the images that either shows the class in; None where none does.
         interval: over images; None with too few.
-        images: that either shows the class in.
-        missing: that only one of them shows it in, which count as 0.
+        images: that either shows the class in; of the mean, any class.
+        missing: that only one of them shows it in, which count as 0; of the mean, any class.
     """
 
     of_class: str
