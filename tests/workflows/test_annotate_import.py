@@ -201,6 +201,29 @@ def test_files_that_name_their_classes_need_no_palette(
     assert again.about == found.about, "the palette of the set is that of the first import"
 
 
+def test_files_of_slicer_that_number_segments_each_for_itself(
+    annotations: Path, tmp_path: Path
+) -> None:
+    """Names say what they are."""
+    (tmp_path / "m").mkdir()
+    about = OpenSet.read(annotations).about
+    painted = {image.id: k for k, image in enumerate(about.images[:2], start=1)}
+    for name, k in painted.items():
+        fields = "type: uint8\ndimension: 3\nsizes: 8 8 1\nencoding: raw"
+        own = f"Segment0_Name:={NAMES[k]}\nSegment0_LabelValue:=1\nSegment0_Color:={k - 1} 1 0"
+        data = (TRUTH == k).astype(np.uint8).tobytes()
+        path = tmp_path / "m" / f"{name}.seg.nrrd"
+        path.write_bytes(f"NRRD0004\n{fields}\n{own}\n\n".encode() + data)
+    found = sg.annotate_import(annotations, masks=tmp_path / "m")
+    opened = OpenSet.read(annotations)
+    classes = [each.name for each in found.about.classes]
+    assert {*classes} == {"background", "iris", "pupil"}
+    for image in opened.about.painted:
+        k = painted[image.id]
+        np.testing.assert_array_equal(opened.mask(image) == classes.index(NAMES[k]), TRUTH == k)
+        assert (opened.mask(image) > 0).sum() == (TRUTH == k).sum()
+
+
 def test_a_zip_and_the_palette_of_the_ocular_project(annotations: Path, tmp_path: Path) -> None:
     data = io.BytesIO()
     Image.fromarray(colours()).save(data, format="PNG")

@@ -4,7 +4,7 @@ what their colours, numbers and areas mean.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -162,7 +162,18 @@ def find_masks(container: Container) -> Found:
     named = {each.name.casefold(): each for each in reversed(classes)}
     first = {each.name.casefold(): each for each in classes}
     own = tuple(named[name] for name in first)
+    if not _numbered(classes):
+        own = tuple(replace(each, value=None) for each in own)
     return Found(tuple(found), own, tuple(others), without_area)
+
+
+def _numbered(classes: Sequence[PaletteClass]) -> bool:
+    """Whether every class has a number of its own, the same in all files: files of 3D Slicer may
+    number their segments each for itself, and then names alone say what is what.
+    """
+    pairs = {(each.name.casefold(), each.value) for each in classes}
+    names, values = ({pair[place] for pair in pairs} for place in (0, 1))
+    return None not in values and len(names) == len(values) == len(pairs)
 
 
 def _export(container: Container, name: str) -> Export | None:
