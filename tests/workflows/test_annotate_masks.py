@@ -343,6 +343,31 @@ def test_files_of_others_are_data(made: Path, both: Path, tmp_path: Path) -> Non
         )
 
 
+def test_truncation_is_named_whole(made: Path, tmp_path: Path) -> None:
+    asked = {"network": network_of(made), "mask_generator": made / "m.safetensors", "num": 2}
+    for name, flag, value in (
+        ("trunc_cutoff", "--trunc-cutoff", 1),
+        ("trunc_center", "--trunc-center", "global"),
+    ):
+        with pytest.raises(UserError, match=f"{flag} goes with --trunc, .* add --trunc 0.8"):
+            sg.annotate_generate(**asked, out=tmp_path / "s.zip", **{name: value})
+    sg.annotate_generate(**asked, out=tmp_path / "s.zip", trunc=0.8, trunc_cutoff=1)
+    sg.annotate_generate(**asked, out=tmp_path / "t.zip")
+    one, other = (open_archive(tmp_path / name) for name in ("s.zip", "t.zip"))
+    assert not np.array_equal(one.read(one.rows[0]), other.read(other.rows[0]))
+
+
+def test_pictures_of_parts_replace_no_others(made: Path, tmp_path: Path) -> None:
+    asked = {"network": network_of(made), "mask_generator": made / "m.safetensors", "num": 4}
+    asked |= {"save_uncertainty": tmp_path / "u"}
+    for part in ("2/2", "1/2", "2/2"):
+        sg.annotate_generate(**asked, out=tmp_path / "s.zip", part=part)
+    assert len([*(tmp_path / "u").iterdir()]) == 4
+    with pytest.raises(UserError, match="exists already: choose another --save-uncertainty"):
+        sg.annotate_generate(**asked, out=tmp_path / "t.zip", part="1/2")
+    sg.annotate_generate(**asked, out=tmp_path / "s.zip")
+
+
 def test_destinations_in_the_way(made: Path, tmp_path: Path) -> None:
     asked = {"network": network_of(made), "mask_generator": made / "m.safetensors", "num": 2}
     (tmp_path / "u").mkdir()

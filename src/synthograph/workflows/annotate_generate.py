@@ -17,8 +17,14 @@ from synthograph.archive.parts import Part, find_parts
 from synthograph.archive.png import encode_png
 from synthograph.archive.reader import open_archive
 from synthograph.archive.writer import refuse_destination
-from synthograph.core.errors import StoppedError
-from synthograph.core.files import disk_errors, refuse_output, sha256_file, write_bytes
+from synthograph.core.errors import StoppedError, UserError
+from synthograph.core.files import (
+    disk_errors,
+    refuse_existing,
+    refuse_output,
+    sha256_file,
+    write_bytes,
+)
 from synthograph.core.outputs import PARTIAL, refuse_other_kinds
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
@@ -108,7 +114,7 @@ def run(request: AnnotateGenerateRequest, *, progress: Progress) -> AnnotateGene
     sampling.check_request(snapshot, images)
     refuse_destination(request.out)
     part = None if request.part is None else Part.parse(request.part)
-    _refuse_pictures(request)
+    _refuse_pictures(request, images, part)
     if request.gpus > 1 and part is None:
         words = request.model_copy(update={"network": snapshot.path}).command_words()
         in_parts(words, request.command_line(), request.gpus)
@@ -123,7 +129,18 @@ def run(request: AnnotateGenerateRequest, *, progress: Progress) -> AnnotateGene
 
 
 def _as_painted(request: AnnotateGenerateRequest, drawing: Drawing) -> AnnotateGenerateRequest:
-    """The request with the truncation and noise of the painted images where it names none."""
+    """The request with the truncation and noise of the painted images where it names none.
+
+    Raises:
+        UserError: it names a part of the truncation, and not how strong it is.
+    """
+    given = request.model_fields_set
+    part = next((name for name in ("trunc_cutoff", "trunc_center") if name in given), None)
+    if part is not None and request.trunc is None:
+        raise UserError(
+            f"{request.flags()[part]} goes with --trunc, without which images are truncated like "
+            f"those that were painted: add --trunc {drawing.truncation:g}, or leave it out"
+        )
     usual = {
         "trunc": drawing.truncation,
         "trunc_cutoff": drawing.cutoff,
@@ -211,8 +228,11 @@ class _Labelling:
         return encode_png(grey.numpy()[:, :, None])
 
 
-def _refuse_pictures(request: AnnotateGenerateRequest) -> None:
-    """Make the folder for pictures; refuse one that is there, unless this request goes on.
+def _refuse_pictures(
+    request: AnnotateGenerateRequest, images: ImageRequest, part: Part | None
+) -> None:
+    """Make the folder for pictures; refuse one that is there, unless this request goes on. Parts
+    share it, so they refuse pictures of their own names.
 
     Raises:
         UserError: it is there.
@@ -220,9 +240,14 @@ def _refuse_pictures(request: AnnotateGenerateRequest) -> None:
     folder, out = request.save_uncertainty, request.out
     if folder is None:
         return
-    begun = out.with_name(f"{out.name}{PARTIAL}").exists() or bool(find_parts(out))
-    if not begun and request.part is None:
+    own = out if part is None else part.dest(out)
+    begun = any(each.with_name(f"{each.name}{PARTIAL}").exists() for each in (out, own))
+    if part is None and not begun and not find_parts(out):
         refuse_output(folder, "--save-uncertainty")
+    if part is not None and not begun:
+        names = images.file_names(FileKind.PNG)
+        for name in (names[number] for number in part.numbers(len(names))):
+            refuse_existing(folder / name, "--save-uncertainty")
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
 
