@@ -67,12 +67,13 @@ def test_disagreement_against_scipy() -> None:
     np.testing.assert_array_equal(same.numpy(), drawn[0].argmax(2))
 
 
-def test_an_image_network_counts_as_much_as_all_members() -> None:
+@pytest.mark.parametrize("vote", [False, True])
+def test_an_image_network_counts_as_much_as_all_members(vote: bool) -> None:
     drawn = np.random.default_rng(0).dirichlet(np.ones(4), (6, 5, 7))
     members, network = torch.from_numpy(np.moveaxis(drawn, 3, 1)).split([5, 1])
-    mask, divergence = decide(members, vote=False, network=network[0])
+    mask, divergence = decide(members, vote=vote, network=network[0])
     repeated = torch.cat([members, network.expand(5, -1, -1, -1)])
-    expected, spread = decide(repeated, vote=False)
+    expected, spread = decide(repeated, vote=vote)
     assert torch.equal(mask, expected)
     torch.testing.assert_close(divergence, spread)
 

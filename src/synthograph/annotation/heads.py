@@ -193,6 +193,9 @@ def decide(
     if vote:
         named = probabilities.argmax(1)
         votes = nn.functional.one_hot(named, mean.shape[0]).sum(0).movedim(2, 0)
+        if network is not None:
+            own = nn.functional.one_hot(network.argmax(0), mean.shape[0]).movedim(2, 0)
+            votes = votes + len(probabilities) * own
         scores = votes + mean / 2
     divergence = _entropy(mean, 0) - entropy
     return scores.argmax(0).to(torch.uint8), divergence.clamp(min=0)
