@@ -482,7 +482,9 @@ class _Run:
 
     def _refuse_other(self, saved: _Saved) -> None:
         if saved.key != self.task.key:
-            raise UserError("is the training of other images, transforms or another network")
+            raise UserError(
+                "is the training of other images, labels or transforms, or another network"
+            )
         before, now = flatten(saved.config.tree()), flatten(self.config.tree())
         changed = [f"{n} {before[n]}, now {now[n]}" for n in now if before[n] != now[n]]
         if changed:
