@@ -136,6 +136,22 @@ def test_weights_of_another_classifier(data: Path, trained: Path, tmp_path: Path
     assert torch.allclose(ours[kernels], theirs[kernels], atol=1e-5)
 
 
+def test_whom_the_first_weights_saw_is_seen(data: Path, trained: Path, tmp_path: Path) -> None:
+    other = make_archive(tmp_path / "b.zip", count=48, namespace="else", seed=3)
+    split_archive(other, SplitOptions(test=0.25, val=0.25))
+    out = tmp_path / "b.safetensors"
+    found = sg.classify_train(data=other, out=out, weights=trained, **FEW)
+    assert not any("saw" in note for note in found.notes)
+    first, info = (classifier.load(path).info for path in (trained, out))
+    assert {*first.group_digests} < {*info.group_digests}
+    assert {*first.image_digests} < {*info.image_digests}
+    with pytest.raises(UserError, match="groups were seen by b.safetensors"):
+        sg.classify_evaluate(model=out, data=f"{data}:train")
+    again = {"data": data, "out": tmp_path / "c.safetensors", "weights": out}
+    notes = sg.classify_train(**again, **FEW).notes
+    assert any("b.safetensors saw" in note and "validation groups before" in note for note in notes)
+
+
 def test_a_dry_run_tells_the_time_and_writes_nothing(data: Path, tmp_path: Path) -> None:
     found = sg.classify_train(data=data, out=tmp_path / "c.safetensors", dry_run=True, **FEW)
     text = str(found)

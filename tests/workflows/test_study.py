@@ -19,6 +19,7 @@ from synthograph.archive.copies import NO_REPEATS
 from synthograph.archive.ledger import looks
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive, ArchiveInfo, open_archive
+from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.children import environment, python_command
 from synthograph.core.commands import LINE
@@ -264,6 +265,22 @@ def test_a_study_that_was_begun_with_what_is_refused_today(
         return
     with pytest.raises(UserError, match="begun otherwise.*style was other.zip, now nothing"):
         folder.freeze(inputs)
+
+
+def test_first_weights_that_saw_test_patients_are_refused(home: Path, tmp_path: Path) -> None:
+    for name in ("real", "other"):
+        archive = tmp_path / f"{name}.zip"
+        archive.write_bytes((home / f"{name}.zip").read_bytes())
+        split_archive(archive, SplitOptions(test=0.2, val=0.2))
+        few = {"backbone": "small", "steps": 4, "every": 4, "device": "cpu"}
+        sg.classify_train(data=archive, out=home / f"of-{name}.safetensors", **few)
+    text = FILE.split("generator:")[0].replace(", mixed, shuffled", "")
+    for name, said in (("real", "groups of fold 0"), ("other", "images of external other.zip")):
+        options = f"{{probe: false, backbone: small, steps: 8, weights: of-{name}.safetensors}}"
+        (home / "start.yaml").write_text(text.replace("{backbone: random-vgg16}", options))
+        with pytest.raises(UserError, match=f"of-{name}.safetensors: .*{said}"):
+            sg.study(study=home / "start.yaml", device="cpu")
+    assert not (home / "start").exists()
 
 
 def test_an_external_archive_of_the_same_name_is_another_one(home: Path, tmp_path: Path) -> None:

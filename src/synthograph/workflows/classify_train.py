@@ -30,6 +30,7 @@ from synthograph.workflows.trained import (
     placed,
     refuse_out,
     seen_digests,
+    start_of,
     training_parts,
     written_lines,
 )
@@ -90,7 +91,7 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
     counts = _counts(archive.info.classes, train.rows)
     job = job_of(request, train, validation)
     sizes = (len(validation.rows), len(validation.groups))
-    notes = [*few_groups(validation), *job.notes()]
+    notes = [*few_groups(validation), *job.notes(), *_seen_before(request, validation)]
     plan = ClassifyTrainResult(None, counts, sizes, request.measure, notes)
     if request.dry_run:
         return replace(plan, notes=[*notes, *job.estimate()])
@@ -107,6 +108,16 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
         chosen={each.name: each.value(made.chosen) for each in scores.scores_of(len(counts))},
         threshold=made.threshold,
     )
+
+
+def _seen_before(request: ClassifyTrainRequest, validation: ArchiveRows) -> Iterator[str]:
+    """A note where the first weights were trained on validation patients."""
+    seen = start_of(request.weights)[0].groups_among(validation.groups)
+    if request.weights is not None and seen:
+        yield (
+            f"{request.weights.name} saw {len(seen)} of {len(validation.groups)} validation groups "
+            "before, so validation scores are too good"
+        )
 
 
 def _single_class(made: Made, classes: Sequence[str]) -> Iterator[str]:
@@ -155,6 +166,7 @@ def _info(
     """What the file says of the classifier: who it saw, in training and in validation."""
     about = train.archive.info
     groups, images = seen_digests(train, validation, made.style)
+    start, snapshots = start_of(request.weights)
     selection: JsonObject = {
         "score": request.measure,
         "tried": list(made.tried),
@@ -171,9 +183,9 @@ def _info(
         selection=selection,
         counts=_counts(about.classes, train.rows),
         preparation={"view": about.view, "sizing": about.sizing},
-        group_digests=groups,
-        image_digests=images,
-        snapshots=about.snapshots,
+        group_digests=sorted({*groups, *start.groups}),
+        image_digests=sorted({*images, *start.images}),
+        snapshots=[*about.snapshots, *(each for each in snapshots if each not in about.snapshots)],
         data=request.data.name,
     )
 

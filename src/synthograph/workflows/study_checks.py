@@ -30,6 +30,7 @@ from synthograph.workflows.leaks import (
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_settings import EXTERNAL, StudySettings
 from synthograph.workflows.study_task import StudyTask
+from synthograph.workflows.trained import start_of
 
 MAX_TABLE = 64 << 20
 GROUP = "group"
@@ -301,6 +302,29 @@ def refuse_tested_pictures(
             outside = ArchiveRows(fold.archive, rows, title=title)
             found += refuse_pictures(open_archive(source.path), outside, progress)
     return found
+
+
+def refuse_start_seen(
+    settings: StudySettings, folds: Sequence[Fold], external: Mapping[str, ArchiveRows]
+) -> None:
+    """Refuse first weights of a classifier that saw validation or test images.
+
+    Raises:
+        UserError: they did.
+    """
+    weights = settings.options.get("weights")
+    if weights is None:
+        return
+    path = Path(str(weights))
+    trained, snapshots = start_of(path)
+    generators = trained_on(snapshots)
+    for seen in (trained, generators):
+        source = Source(path, seen, folds[0].archive.info.spec, {})
+        for fold in folds:
+            why = source.refusal(fold)
+            if why:
+                raise UserError(f"weights {path}: {why}: begin with weights that saw none of them")
+        refuse_external_seen([source], external)
 
 
 def refuse_external_seen(sources: Sequence[Source], external: Mapping[str, ArchiveRows]) -> None:

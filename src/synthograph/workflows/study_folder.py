@@ -172,7 +172,8 @@ def _today(frozen: Frozen) -> JsonObject:
     for options in (rules.options for rules in TASKS.values()):
         given: JsonObject = settings.get(options, {})
         # a seed among them was accepted once, and never had an effect
-        settings[options] = {name: value for name, value in given.items() if name != "seed"}
+        kept = {name: value for name, value in given.items() if name != "seed"}
+        settings[options] = _without_folder(kept)
     with contextlib.suppress(UserError):
         settings = StudySettings.parse(settings).tree()
     return {**frozen.tree(), "settings": settings, "sha256": "", "version": ""}
@@ -191,7 +192,19 @@ def _without_folders(tree: JsonObject) -> JsonObject:
         generator["trained_on"] = Path(generator["trained_on"]).name
     external = [Path(path).name for path in tree["external"]]
     data = Path(tree["data"]).name
-    return {**tree, "data": data, "external": external, "generator": generator}
+    trainings = {
+        rules.options: _without_folder(tree[rules.options])
+        for rules in TASKS.values()
+        if rules.options in tree
+    }
+    return {**tree, **trainings, "data": data, "external": external, "generator": generator}
+
+
+def _without_folder(options: JsonObject) -> JsonObject:
+    """Options of a training with the name of a file of weights in place of its path."""
+    if options.get("weights") is None:
+        return options
+    return {**options, "weights": Path(str(options["weights"])).name}
 
 
 def _note(inputs: Inputs, what: str) -> list[str]:

@@ -137,6 +137,7 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
     external, alike = study_checks.open_external(task, archive, folds, progress)
     sources = study_checks.open_sources(task, archive)
     study_checks.refuse_external_seen(sources, external)
+    study_checks.refuse_start_seen(settings, folds, external)
     assigned = {}
     if sources:
         assigned = study_checks.assign_sources(settings, sources, folds)

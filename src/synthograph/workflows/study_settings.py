@@ -447,7 +447,15 @@ class StudySettings(Config):
             }
         )
         external = [str(folder.resolve() / text) for text in self.external]
-        changes = {"data": place(self.data), "external": external, "generator": generator}
+        changes: dict[str, object] = {
+            "data": place(self.data),
+            "external": external,
+            "generator": generator,
+        }
+        weights = self.options.get("weights")
+        if weights is not None:
+            options = {**self.options, "weights": str(place(Path(str(weights))))}
+            changes[TASKS[self.task].options] = options
         return self.model_copy(update=changes)
 
 

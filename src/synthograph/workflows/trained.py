@@ -14,9 +14,11 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, refuse_output, sha256_file
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
+from synthograph.core.untrusted.documents import JsonObject
+from synthograph.downstream.classifier import ClassifierInfo
 from synthograph.downstream.fit_time import validations
 from synthograph.downstream.fitting import FitConfig
-from synthograph.downstream.trained import TrainedInfo
+from synthograph.downstream.trained import TrainedInfo, read_trained
 from synthograph.metrics.overlap import Trained, trained_on
 from synthograph.report.words import several
 from synthograph.training.loop import duration
@@ -101,6 +103,19 @@ def seen_digests(*parts: ArchiveRows | None) -> tuple[list[str], list[str]]:
     real = [ArchiveRows(each.archive, [r for r in each.rows if r.real]) for each in given]
     groups = sorted({name for each in real for name in each.groups})
     return groups, sorted({name for each in real for name in each.pixels})
+
+
+def start_of(weights: Path | None) -> tuple[Trained, list[JsonObject]]:
+    """Whom a classifier saw whose weights another one begins with, and the generators of its
+    training images; nobody where the file is of others, who do not say.
+    """
+    if weights is None or weights.suffix.lower() != ".safetensors":
+        return Trained(), []
+    try:
+        info, _ = read_trained(weights, ClassifierInfo)
+    except UserError:  # weights of others, or refused where they are read
+        return Trained(), []
+    return Trained(frozenset(info.group_digests), frozenset(info.image_digests)), info.snapshots
 
 
 def few_groups(validation: ArchiveRows) -> list[str]:
