@@ -55,3 +55,25 @@ def test_a_table_without_slides_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match="no whole slide to list; leave --slide-table out"):
         prepare.run(request, progress=Silent())
+
+
+def test_pseudonyms_change_the_names_alone(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    slide(tmp_path / "in" / "a.tif", 150)
+    slide(tmp_path / "in" / "b.tif", 100)
+    (tmp_path / "secret").write_text("0123456789abcdef")
+
+    def listed(name: str, **options: Path) -> list[list[str]]:
+        table, sheet = tmp_path / f"{name}.csv", tmp_path / f"{name}.png"
+        request = PrepareRequest(
+            source=tmp_path / "in", dest=tmp_path / f"{name}.zip", tile=64, mpp=0.5, per_slide=5,
+            slide_table=table, slide_sheet=sheet, workers=1, **options,
+        )  # fmt: skip
+        prepare.run(request, progress=Silent())
+        assert sheet.read_bytes().startswith(b"\x89PNG")
+        return list(csv.reader(table.read_text().splitlines()))
+
+    plain, told = listed("plain"), listed("told", pseudonymise=tmp_path / "secret")
+    assert [row[1:] for row in told] == [row[1:] for row in plain]
+    names = {row[0] for row in told[1:]}
+    assert len(names) == 2 and all(set(name) <= set("0123456789abcdef") for name in names)

@@ -296,7 +296,8 @@ def _shown(
         draw_slides(found.items, open_archive(result.archive), request.slide_sheet)
         progress.log(f"{request.slide_sheet}")
     if request.slide_table is not None:
-        for line in write_slides(open_archive(result.archive), found.left_out, request.slide_table):
+        archive, left_out = open_archive(result.archive), found.left_out
+        for line in write_slides(archive, found.items, left_out, request.slide_table):
             progress.log(line)
     return replace(result, grid=request.grid)
 

@@ -1,7 +1,6 @@
 """One picture of all whole slides of a source, with their tissue and the tiles that are taken."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,10 @@ from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.errors import UserError
 from synthograph.core.record import SourceItem
 from synthograph.sources.base import SourceFile
-from synthograph.sources.readers import FileDecoder
 from synthograph.sources.slide_regions import colours_of
 from synthograph.sources.slides import sketch
 from synthograph.workflows.grid import write_picture
+from synthograph.workflows.slide_table import slide_name, tiles_by_slide
 
 _SIDE = 400
 MAX_SLIDES = 40
@@ -35,24 +34,19 @@ def draw_slides(items: Sequence[SourceItem], archive: Archive, path: Path) -> No
     Raises:
         UserError: there is no slide among the items.
     """
-    taken = {row.source for row in archive.rows}
-    tiles: dict[FileDecoder, list[tuple[int, int]]] = {}
-    for item in items:
-        cut = "slide_x" in item.columns and item.name in taken
-        if cut and isinstance(item.decode, FileDecoder):
-            corner = (int(item.columns["slide_x"]), int(item.columns["slide_y"]))
-            tiles.setdefault(replace(item.decode, frame="", mask=None), []).append(corner)
+    tiles = tiles_by_slide(archive.rows, items)
     if not tiles:
         raise UserError(f"{path}: there is no whole slide to draw; leave --slide-sheet out")
     shown = list(tiles.items())[:: -(-len(tiles) // MAX_SLIDES)]
     pictures, captions = [], []
-    for decoder, corners in shown:
+    for decoder, some in shown:
         _, container, name = decoder.parts[0]
+        corners = [(int(r.columns["slide_x"]), int(r.columns["slide_y"])) for r in some]
         picture = sketch(SourceFile(container, name), decoder.reading, corners, _SIDE)
         paper = np.full((_SIDE, _SIDE, 3), 255, np.uint8)
         paper[: picture.shape[0], : picture.shape[1]] = picture
         pictures.append(paper)
-        captions.append(f"{name}: {len(corners)} tiles")
+        captions.append(f"{slide_name(decoder)}: {len(corners)} tiles")
     starts = range(0, len(pictures), _ROW)
     rows = [("", pictures[i : i + _ROW]) for i in starts]
     words = [captions[i : i + _ROW] for i in starts]

@@ -1,6 +1,7 @@
 """A table of the whole slides of an archive: tiles, why others are left out, and the stain."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,9 @@ from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, write_text
+from synthograph.core.pseudonyms import pseudonym
+from synthograph.core.record import SourceItem
+from synthograph.sources.readers import FileDecoder
 from synthograph.sources.stains import Stain, measure_stain
 from synthograph.workflows.tables import csv_text
 
@@ -18,13 +22,17 @@ _CHANNELS = {1: ("grey",), 3: ("red", "green", "blue")}
 
 
 def write_slides(
-    archive: Archive, left_out: Mapping[str, Mapping[str, int]], path: Path
+    archive: Archive,
+    items: Sequence[SourceItem],
+    left_out: Mapping[str, Mapping[str, int]],
+    path: Path,
 ) -> list[str]:
     """Write a CSV table with a row per slide.
 
     Args:
         archive: with tiles of slides.
-        left_out: slide -> reason -> how many of its tiles are not wanted.
+        items: of which it was made.
+        left_out: file of a slide -> reason -> how many of its tiles are not wanted.
         path: the table.
 
     Returns:
@@ -33,7 +41,7 @@ def write_slides(
     Raises:
         UserError: there is no tile of a slide.
     """
-    tiles = tiles_by_slide(archive.rows)
+    tiles = tiles_by_slide(archive.rows, items)
     if not tiles:
         raise UserError(f"{path}: there is no whole slide to list; leave --slide-table out")
     reasons = list(dict.fromkeys(why for counts in left_out.values() for why in counts))
@@ -43,11 +51,11 @@ def write_slides(
     head += [f"od_{channel}{end}" for channel in channels for end in ("", "_sd")]
     rows, stains = [], []
     for slide, some in tiles.items():
-        counts = left_out.get(slide, {})
+        counts = left_out.get(slide.parts[0][2], {})
         stain = _stain(archive, some) if channels and archive.info.spec.bits == 8 else None
         stains += [] if stain is None else [stain]
         tissue = np.mean([float(row.columns["tissue"]) for row in some])
-        told = [slide, len(some), some[0].columns["mpp"], f"{tissue:.2f}"]
+        told = [slide_name(slide), len(some), some[0].columns["mpp"], f"{tissue:.2f}"]
         told += [counts.get(why, 0) for why in reasons]
         pairs = () if stain is None else zip(stain.mean, stain.spread, strict=True)
         rows.append([*told, *(f"{value:.3f}" for pair in pairs for value in pair)])
@@ -57,13 +65,32 @@ def write_slides(
     return [f"{path}", *_said(stains, channels)]
 
 
-def tiles_by_slide(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The tiles of every whole slide, by the name of its file."""
-    tiles: dict[str, list[Row]] = {}
+def tiles_by_slide(
+    rows: Sequence[Row], items: Sequence[SourceItem]
+) -> dict[FileDecoder, list[Row]]:
+    """The tiles of every whole slide, by what decodes all of it.
+
+    Args:
+        rows: of an archive.
+        items: of which it was made.
+    """
+    slides = {
+        item.stored_name: replace(item.decode, frame="", mask=None)
+        for item in items
+        if "slide_x" in item.columns and isinstance(item.decode, FileDecoder)
+    }
+    tiles: dict[FileDecoder, list[Row]] = {}
     for row in rows:
-        if "slide_x" in row.columns:
-            tiles.setdefault(row.source.rpartition("#")[0], []).append(row)
+        if row.source in slides:
+            tiles.setdefault(slides[row.source], []).append(row)
     return tiles
+
+
+def slide_name(slide: FileDecoder) -> str:
+    """What a slide is called: its file, or the pseudonym of that where such are wanted."""
+    _, _, name = slide.parts[0]
+    secret = slide.reading.dicom.salt
+    return name if secret is None else pseudonym(secret, name)
 
 
 def _stain(archive: Archive, rows: Sequence[Row]) -> Stain | None:
