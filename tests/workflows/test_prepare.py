@@ -13,6 +13,7 @@ from synthograph.archive.reader import open_archive
 from synthograph.archive.writer import ArchiveWriter
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Printed, Silent
+from tests.conftest import make_archive
 
 SCRIPT = """
 import synthograph as sg
@@ -171,3 +172,18 @@ def test_an_archive_is_made_anew_by_several_processes(photos: Path) -> None:
     synthograph.prepare("a.zip", "b.zip", workers=2)
     one, other = (open_archive(Path(name)) for name in ("a.zip", "b.zip"))
     assert one.images_hash == other.images_hash
+
+
+def test_an_archive_of_a_split_one_keeps_the_split(tmp_path: Path) -> None:
+    source = make_archive(tmp_path / "a.zip", count=60, size=(16, 16))
+    synthograph.split(archive=source, folds=2)
+    old, made = open_archive(source), tmp_path / "b.zip"
+    synthograph.prepare(source, made, size=8, workers=1)
+    new = open_archive(made)
+    parts = [(row.group, row.split, row.fold) for row in new.rows]
+    assert parts == [(row.group, row.split, row.fold) for row in old.rows]
+    assert {row.split for row in new.rows} == {"train", "val", "test"}
+    assert new.info.split == old.info.split and new.info.namespace == old.info.namespace
+    synthograph.prepare(source, tmp_path / "c.zip", synthetic=True, workers=1)
+    never = open_archive(tmp_path / "c.zip")
+    assert never.info.split is None and {row.split for row in never.rows} == {None}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import synthograph
+from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.reader import open_archive
 from synthograph.training.estimate import Estimate
 from synthograph.training.setup import open_data, resolve_run
@@ -53,7 +54,8 @@ def test_smaller_images_where_these_do_not(
     tmp_path: Path, say: Say, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    archive = make_archive(tmp_path / "set.zip", size=(32, 16))
+    archive = make_archive(tmp_path / "set.zip", count=60, size=(32, 16))
+    synthograph.split(archive=archive)
     said = say(archive, auto=3072.0, tiny=2000.0)
     prepared, train = shlex.split(said[2]), asked(shlex.split(said[3]))
     assert prepared[:2] == ["synthograph", "prepare"]
@@ -65,6 +67,9 @@ def test_smaller_images_where_these_do_not(
     request = TrainRequest.parse(train)
     config, _ = resolve_run(open_archive(request.data), train["cfg"], [request.setting_tree()])
     assert config.training.kimg == 70
+    data = open_data(config)
+    whole = open_archive(archive)
+    assert data.groups == ArchiveRows(whole, [r for r in whole.rows if r.split == "train"]).groups
 
 
 def test_nothing_is_proposed_where_it_fits_or_was_chosen(archive: Path, say: Say) -> None:

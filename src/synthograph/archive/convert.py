@@ -299,7 +299,8 @@ def _image(item: SourceItem, piece: Piece) -> tuple[EncodedImage, Shape, ImageSt
         item.label,
         item.group or item.stored_name,
         item.split,
-        origin=item.origin,
+        item.fold,
+        item.origin,
         columns=_columns(item, piece),
     )
     encoded = encode(modalities, piece.picture.mask, row)

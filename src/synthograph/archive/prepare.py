@@ -56,8 +56,8 @@ _KEEPS = "keeps what is done; run the same command again to continue"
 class PrepareOptions(Config):
     """What decides an archive's content beside its source.
 
-    `namespace` and `snapshots` are those of the archive that the new one is made of; `replace` is
-    told `ArchiveWriter`.
+    `namespace`, `snapshots` and `split` are those of the archive that the new one is made of;
+    `split_origin` is what else gave the images their split; `replace` is told `ArchiveWriter`.
     """
 
     transform: TransformOptions = TransformOptions()
@@ -66,6 +66,7 @@ class PrepareOptions(Config):
     namespace: str | None = None
     snapshots: list[JsonObject] = []
     split_origin: str | None = None
+    split: SplitRecord | None = None
     view: JsonObject | None = None
     cohort: CohortNote | None = None
     polygons: JsonObject | None = None
@@ -237,10 +238,11 @@ def _fingerprint(items: Sequence[SourceItem], options: PrepareOptions) -> JsonOb
     """
     digest = hashlib.sha256()
     for item in items:
-        facts = [item.name, item.label, item.group, item.origin, dict(item.columns)]
-        facts += [item.split] if item.split else []
+        facts: list[object] = [item.name, item.label, item.group, item.origin, dict(item.columns)]
+        facts += [part for part in (item.split, item.fold) if part not in (None, "")]
         digest.update(json.dumps(facts).encode() + b"\n")
-    absent = {name for name in ("view", "cohort", "polygons") if getattr(options, name) is None}
+    optional = ("split", "view", "cohort", "polygons")
+    absent = {name for name in optional if getattr(options, name) is None}
     chosen = options.model_dump(mode="json", exclude={"allow_rejects", "replace", *absent})
     return {"options": chosen, "items": digest.hexdigest()}
 
@@ -369,7 +371,7 @@ def _conclude(
 
 def _split_record(options: PrepareOptions) -> SplitRecord | None:
     origin = options.split_origin
-    return None if origin is None else SplitRecord(origin=origin, official=True)
+    return options.split if origin is None else SplitRecord(origin=origin, official=True)
 
 
 def _refuse_empty(rejects: Rejects, report: Path, left_out: Mapping[str, int]) -> NoReturn:

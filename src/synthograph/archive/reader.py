@@ -283,8 +283,7 @@ class Archive:
                 yield f"{MASKS}/{row.file}"
 
     def items(self) -> list[SourceItem]:
-        """The images as source items, so that an archive can be prepared again; splits are left
-        behind.
+        """The images as source items, so that an archive can be prepared again.
 
         Items are called by the source files that the archive was made of, where each of its images
         has its own, else by their files in the archive. An image without a group keeps the name
@@ -301,8 +300,8 @@ class Archive:
         alias = None if row.grouped else row.group
         known = SOURCE_FILE, alias or name
         columns = {key: cell for key, cell in row.columns.items() if (key, cell) != known}
-        decode = self._decoder(row)
-        return SourceItem(name, decode, row.label, row.group, columns, row.origin, alias=alias)
+        facts = row.label, row.group, columns, row.origin, row.split, row.fold
+        return SourceItem(name, self._decoder(row), *facts, alias=alias)
 
     def _decoder(self, row: Row) -> "RowDecoder":
         mask = f"{MASKS}/{row.file}"

@@ -103,6 +103,7 @@ class SourceItem:
         columns: further manifest columns.
         origin: real or synthetic.
         split: train, val or test where somebody has split the source already, else None.
+        fold: see `Row`.
         most: a name, and how many of the items that have it are taken, the first that are not
             unwanted; None where all are.
         alias: what an archive says in place of the name; None where the name may stand there.
@@ -115,6 +116,7 @@ class SourceItem:
     columns: Mapping[str, str] = field(default_factory=dict)
     origin: Origin = "real"
     split: str | None = None
+    fold: int | None = None
     most: tuple[str, int] | None = None
     alias: str | None = None
 

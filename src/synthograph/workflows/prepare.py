@@ -364,22 +364,26 @@ def _rules(request: PrepareRequest) -> PrepareOptions:
 
 
 def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> PreparationInputs:
-    """An existing archive keeps its classes, namespace and origin, and its invariances unless
-    others are stated; only its splits are left behind.
+    """An existing archive keeps its classes, namespace, origin and split, and its invariances
+    unless others are stated. Images that are called synthetic now have no split: they never judge.
     """
     _refuse_described(request, "is an archive")
     archive = open_archive(request.source)
+    items, split = archive.items(), archive.info.split
+    if request.synthetic:
+        items, split = [replace(item, split=None, fold=None) for item in items], None
     kept = {
         "classes": archive.info.classes,
         "namespace": archive.info.namespace or None,
         "snapshots": archive.info.snapshots,
+        "split": split,
         "view": archive.info.view,
         "cohort": archive.info.cohort,
         "polygons": archive.info.polygons,
     }
     if rules.invariances is None:
         kept["invariances"] = archive.info.invariances
-    return PreparationInputs(archive.items(), rules.model_copy(update=kept), [])
+    return PreparationInputs(items, rules.model_copy(update=kept), [])
 
 
 def _refuse_described(request: PrepareRequest, why: str) -> None:
