@@ -2,6 +2,7 @@
 training images were.
 """
 
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -18,8 +19,10 @@ from synthograph.core.names import first_few
 from synthograph.core.progress import Progress, Silent
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.downstream.trained import TrainedInfo
+from synthograph.sources.base import Grey
 from synthograph.workflows import prepare
 from synthograph.workflows.downstream_requests import PredictOptions
+from synthograph.workflows.prepare_view import DICOM
 from synthograph.workflows.requests import PrepareRequest
 from synthograph.workflows.trained import refuse_other_modalities
 
@@ -81,13 +84,23 @@ def _prepared(
     request: PredictOptions, info: TrainedInfo, path: Path, folder: Path, progress: Progress
 ) -> Inputs:
     """Image files as an archive in a folder of ours."""
-    rows, rejects = prepared_rows(path, folder, progress, **_as_trained(request, info, path))
+    asked = _as_trained(request, info, path)
+    rows, rejects = prepared_rows(path, folder, progress, **asked)
     found = Inputs(rows, rejects, files=True)
     given = rows.archive.info.spec
     if given.modalities != info.spec.modalities:
         raise UserError(
             f"{path}: its files are {given.describe()}, the {info.noun} was trained on "
-            f"{info.spec.describe()}: prepare them alike, such as {_command(path, info)}"
+            f"{info.spec.describe()}: prepare them alike, then predict images.zip: "
+            f"{_command(path, info, asked)}"
+        )
+    # any other window says that the values of the files were taken
+    known = _part(info, "view").keys() & {"dicom", "window"}
+    if not known and any(DICOM in row.columns for row in rows.rows):
+        raise UserError(
+            f"{path}: the {info.noun} does not say how DICOM files were read for its training "
+            "images, if they came from such: prepare an archive with the --window and --spacing "
+            f"of these, then predict images.zip: {_command(path, info, asked)}"
         )
     return found
 
@@ -143,9 +156,11 @@ def _as_trained(request: PredictOptions, info: TrainedInfo, path: Path) -> dict[
         "height": spec.height,
         "transform": request.transform or sizing.get("fit"),
         "resize_filter": sizing.get("resize_filter", "lanczos"),
-        "primary": next(iter(spec.modalities)),
+        "primary": next((name for name in spec.modalities if name != "image"), None),
+        "axis": view.get("axis"),
+        "spacing": view.get("spacing"),
         "colour": view.get("colour"),
-        **_window(cast(JsonObject, view.get("window") or {})),
+        **_window(view),
         "invariant": ("none",),
         "allow_rejects": True,
     }
@@ -156,8 +171,13 @@ def _part(info: TrainedInfo, name: str) -> JsonObject:
     return found if isinstance(found, dict) else {}
 
 
-def _window(window: JsonObject) -> dict[str, object]:
-    """The window of the training images: the same values, or the same percentiles of each image."""
+def _window(view: JsonObject) -> dict[str, object]:
+    """The window of the training images: the same values, the same percentiles of each image, or
+    what DICOM files were read with.
+    """
+    if view.get("dicom", Grey.VALUES) != Grey.VALUES:
+        return {"window": view["dicom"]}
+    window = cast(JsonObject, view.get("window") or {})
     if not window:
         return {}
     low, high, scope = (window.get(name) for name in ("low", "high", "scope"))
@@ -170,13 +190,12 @@ def _window(window: JsonObject) -> dict[str, object]:
     return {"window": f"{low},{high}"}
 
 
-def _command(path: Path, info: TrainedInfo) -> str:
-    spec = info.spec
-    colour = {1: " --colour grey", 3: " --colour rgb"}.get(spec.channels, "")
-    return (
-        f"'synthograph prepare {path} images.zip --width {spec.width} --height {spec.height}"
-        f"{colour}', then predict images.zip"
-    )
+def _command(path: Path, info: TrainedInfo, asked: Mapping[str, object]) -> str:
+    """How such files are prepared; of a single one the folder that it lies in."""
+    source = path.parent if _is_file(path) else path
+    colour = {1: "grey", 3: "rgb"}.get(info.spec.channels)
+    own = {"source": source, "dest": "images.zip", "colour": colour}
+    return shlex.join(["synthograph", *PrepareRequest.parse({**asked, **own}).command_words()])
 
 
 class _Quiet(Silent):

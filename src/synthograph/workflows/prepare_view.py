@@ -1,4 +1,4 @@
-"""The window and the colours that a request for an archive wants."""
+"""The window and the colours that a request for an archive wants, and what is recorded of them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,7 +6,9 @@ from dataclasses import replace
 from synthograph.archive.prepare import PrepareOptions
 from synthograph.core.progress import Progress
 from synthograph.core.record import SourceItem
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.sources.base import Grey
+from synthograph.sources.readers import FileDecoder
 from synthograph.sources.view import (
     Colour,
     View,
@@ -14,16 +16,23 @@ from synthograph.sources.view import (
     WindowScope,
     measure_limits,
     other_reading,
+    parse_centred,
     view_volumes,
     viewed,
 )
 from synthograph.workflows.requests import PrepareRequest
 
+DICOM = "dicom_modality"
+"""Column of images of DICOM files."""
+
 
 def seen_through(
     request: PrepareRequest, items: Sequence[SourceItem], rules: PrepareOptions, progress: Progress
 ) -> tuple[Sequence[SourceItem], PrepareOptions]:
-    """Items whose pixels are windowed or converted if that is wanted, and the rules that say so."""
+    """Items whose pixels are windowed or converted if that is wanted, and the rules that say so and
+    how files were read.
+    """
+    read = _reading(request, items)
     colour = None if request.colour is None else Colour(request.colour)
     if request.window is None or request.window in set(Grey):
         view = View(colour=colour)
@@ -31,15 +40,30 @@ def seen_through(
         window = Window.parse(request.window, WindowScope(request.window_scope))
         view = View(window, colour=colour)
         note = other_reading(request.window)
-        if note and any("dicom_modality" in item.columns for item in items):
+        if note and any(DICOM in item.columns for item in items):
             progress.log(f"note: {note}")
         if window.percentiles and window.scope is WindowScope.VOLUME:
             items = view_volumes(items, view, progress.track("measuring"))
-            return items, rules.model_copy(update={"view": view.record()})
+            return items, _told(rules, view, read)
         if window.percentiles and window.scope is WindowScope.ARCHIVE:
             limits = measure_limits(items, window, progress.track("measuring"))
             for name, (low, high) in limits.items():
                 progress.log(f"note: window of {name}: {low:g} becomes black and {high:g} white")
             view = replace(view, limits=tuple(limits.items()))
-    kept = rules if view.record() is None else rules.model_copy(update={"view": view.record()})
-    return viewed(items, view), kept
+    return viewed(items, view), _told(rules, view, read)
+
+
+def _told(rules: PrepareOptions, view: View, read: JsonObject) -> PrepareOptions:
+    """The rules with what is new beside what an archive knew of its images before."""
+    told = {**(rules.view or {}), **(view.record() or {}), **read}
+    return rules.model_copy(update={"view": told or None})
+
+
+def _reading(request: PrepareRequest, items: Sequence[SourceItem]) -> JsonObject:
+    """What decides the pixels of DICOM files and volumes while they are read."""
+    found: JsonObject = {"axis": request.axis, "spacing": request.spacing}
+    if any(isinstance(i.decode, FileDecoder) and DICOM in i.columns for i in items):
+        window = request.window
+        own = window is not None and (window in set(Grey) or parse_centred(window) is not None)
+        found["dicom"] = window if own else str(Grey.VALUES)
+    return {name: value for name, value in found.items() if value is not None}

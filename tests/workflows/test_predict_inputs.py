@@ -1,0 +1,126 @@
+"""Files that are predicted are read as those of the training archive were."""
+
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import synthograph as sg
+from synthograph.archive.reader import Archive, open_archive
+from synthograph.cli import main
+from synthograph.core.errors import UserError
+from synthograph.core.progress import Silent
+from synthograph.downstream.trained import TrainedInfo
+from synthograph.workflows.downstream_requests import ClassifyPredictRequest
+from synthograph.workflows.predict_inputs import Inputs, open_inputs
+from tests.sources.test_dicom import scan
+
+RNG = np.random.default_rng(0)
+
+
+def scans(folder: Path, **elements: object) -> Path:
+    """A folder with one DICOM file, which one process prepares."""
+    folder.mkdir()
+    about = {"Modality": "CT", "PixelSpacing": [1.0, 1.0], "RescaleSlope": 1, "RescaleIntercept": 0}
+    about |= {"WindowCenter": 1000, "WindowWidth": 500}
+    pixels = RNG.integers(800, 1200, (48, 48)).astype(np.uint16)
+    (folder / "a.dcm").write_bytes(scan(pixels, **{**about, **elements}))
+    return folder
+
+
+def prepared(folder: Path, **options: object) -> Archive:
+    dest = folder.with_name("set.zip")
+    asked = {"size": 32, "transform": "center-crop", "invariant": "none", "workers": 1, **options}
+    return open_archive(sg.prepare(folder, dest, **asked).archive)
+
+
+def trained_on(archive: Archive, **view: object) -> TrainedInfo:
+    about = archive.info
+    return TrainedInfo(
+        task="classify",
+        package_version="1",
+        classes=["a", "b"],
+        spec=about.spec,
+        selection={},
+        group_digests=["a"],
+        image_digests=["a"],
+        data=archive.path.name,
+        preparation={"view": {**(about.view or {}), **view} or None, "sizing": about.sizing},
+    )
+
+
+def opened(path: Path, info: TrainedInfo) -> tuple[Inputs, list[np.ndarray]]:
+    request = ClassifyPredictRequest(model=Path("m"), data=str(path), out=Path("o.csv"))
+    with open_inputs(request, info, Silent()) as inputs:
+        return inputs, [inputs.rows.archive.read(row) for row in inputs.rows.archive.rows]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"window": "dicom"},
+        {"window": "full"},
+        {"window": "750,1250"},
+        {"window": "center=1000,width=501"},
+        {"window": "1%,99%"},
+        {"spacing": 1.4, "window": "full"},
+        {"window": "dicom", "colour": "grey"},
+    ],
+)
+def test_dicom_files_look_as_in_training(tmp_path: Path, options: dict[str, object]) -> None:
+    folder = scans(tmp_path / "in", PhotometricInterpretation="MONOCHROME1")
+    archive = prepared(folder, **options)
+    _, found = opened(folder, trained_on(archive))
+    wanted = [archive.read(row) for row in archive.rows]
+    assert found[0].dtype == wanted[0].dtype and np.array_equal(found, wanted)
+
+
+def test_an_archive_of_an_archive_says_so_too(tmp_path: Path) -> None:
+    folder = scans(tmp_path / "in")
+    first = prepared(folder, window="full", spacing=2.0, size=16)
+    dest = tmp_path / "again.zip"
+    sg.prepare(first.path, dest, colour="grey", invariant="none", workers=1)
+    known = {"dicom": "full", "spacing": 2.0}
+    assert first.info.view == known
+    assert open_archive(dest).info.view == {**known, "colour": "grey"}
+
+
+def test_dicom_files_are_refused_where_nobody_said_how_they_were_read(tmp_path: Path) -> None:
+    folder = scans(tmp_path / "in")
+    archive = prepared(folder)
+    older = trained_on(archive).model_copy(update={"preparation": {"sizing": archive.info.sizing}})
+    with pytest.raises(UserError, match=r"does not say how DICOM files were read.*--window"):
+        opened(folder, older)
+    assert len(opened(archive.path, older)[1]) == 1
+    window = {"low": 0.0, "high": 4095.0, "percentiles": False, "scope": "archive", "limits": {}}
+    known = older.model_copy(
+        update={"preparation": {**older.preparation, "view": {"window": window}}}
+    )
+    assert len(opened(folder, known)[1]) == 1
+
+
+def test_the_way_out_for_one_file_is_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "two words"
+    folder.mkdir()
+    Image.fromarray(RNG.integers(0, 255, (24, 20, 3)).astype(np.uint8)).save(folder / "0.png")
+    archive = prepared(folder, size=16, window="10,240", resize_filter="box")
+    Image.fromarray(np.full((24, 20), 99, np.uint8)).save(folder / "0.png")
+    info = trained_on(archive)
+    with pytest.raises(UserError, match="was trained on") as caught:
+        opened(folder / "0.png", info)
+    words = shlex.split(str(caught.value).rpartition("images.zip: ")[2])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [*words, "--workers", "1"])
+    with pytest.raises(SystemExit) as end:
+        main.run()
+    assert not end.value.code
+    made = open_archive(tmp_path / "images.zip")
+    assert made.info.spec == info.spec and made.info.sizing == archive.info.sizing
+    assert made.info.view == {**(archive.info.view or {}), "colour": "rgb"}
+    assert opened(Path("images.zip"), info)[0].rows.rows
