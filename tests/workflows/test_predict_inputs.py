@@ -15,7 +15,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.progress import Silent
 from synthograph.downstream.trained import TrainedInfo
 from synthograph.workflows.downstream_requests import ClassifyPredictRequest
-from synthograph.workflows.predict_inputs import Inputs, open_inputs
+from synthograph.workflows.predict_inputs import Inputs, open_inputs, png_names
 from tests.sources.test_dicom import scan
 
 RNG = np.random.default_rng(0)
@@ -124,3 +124,19 @@ def test_the_way_out_for_one_file_is_a_command(
     assert made.info.spec == info.spec and made.info.sizing == archive.info.sizing
     assert made.info.view == {**(archive.info.view or {}), "colour": "rgb"}
     assert opened(Path("images.zip"), info)[0].rows.rows
+
+
+def test_every_image_has_a_file_of_its_own_in_any_order() -> None:
+    files = {
+        "deep/b.jpg": "deep/b.png",
+        "v.nii.gz#axial003": "v.nii.gz#axial003.png",
+        "v.nii.gz#axial010": "v.nii.gz#axial010.png",
+        "1.2.840.113": "1.2.840.113.png",
+        "a.jpg": "a.jpg.png",
+        "A.png": "A.png.png",
+        "a.jpg.png": "a.jpg.png.png",
+    }
+    assert png_names(list(files)) == files
+    assert png_names(list(files)[::-1]) == files
+    archive = ["00000/img00000000.png", "00000/img00000001.png"]
+    assert png_names(archive) == dict(zip(archive, archive, strict=True))

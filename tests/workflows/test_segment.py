@@ -288,4 +288,6 @@ def test_files_of_a_folder_get_masks_of_their_names(
         mask = decode_png(path.read_bytes(), path.name)[:, :, 0]
         assert (mask == archive.read_mask(row)).mean() > 0.9
     with (tmp_path / "masks" / "masks.csv").open() as file:
-        assert [Path(row["file"]).name for row in csv.DictReader(file)] == names
+        table = list(csv.DictReader(file))
+    assert [Path(row["file"]).name for row in table] == names
+    assert [tmp_path / "masks" / row["mask"] for row in table] == found

@@ -122,6 +122,7 @@ def _draw(
 ) -> None:
     """A picture per image: itself, what speaks for the decided class, and all probabilities."""
     images, classes, start = inputs.rows.images, model.info.classes, 0
+    files = inputs.png_files()
     count = -(-images.count // images.batch)
     for batch in progress.track("pictures")(images.batches(), count):
         numbers = torch.arange(start, start + len(batch))
@@ -138,5 +139,5 @@ def _draw(
                     chosen=classes[int(decided[n])],
                     remark=UNLIKE if float(found.distances[n]) > 1 else "",
                 )
-                place(folder, inputs.name(inputs.rows.ordered[n]), encode_png(picture))
+                place(folder, files[n], encode_png(picture))
         start += len(batch)

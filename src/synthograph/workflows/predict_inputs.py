@@ -5,10 +5,11 @@ training images were.
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import cast
 
 from synthograph.archive.batches import ArchiveRows, open_rows, path_and_split
@@ -20,6 +21,7 @@ from synthograph.core.progress import Progress, Silent
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.downstream.trained import TrainedInfo
 from synthograph.sources.base import Grey
+from synthograph.sources.readers import image_suffix
 from synthograph.workflows import prepare
 from synthograph.workflows.downstream_requests import PredictOptions
 from synthograph.workflows.prepare_view import DICOM
@@ -44,6 +46,12 @@ class Inputs:
     def name(self, row: Row) -> str:
         """What to call an image."""
         return row.columns.get(SOURCE_FILE, row.file) if self.files else row.file
+
+    def png_files(self) -> list[str]:
+        """The file of what is made of each image, in the order of `rows.ordered`."""
+        names = [self.name(row) for row in self.rows.ordered]
+        files = png_names(names)
+        return [files[name] for name in names]
 
     def left_out_note(self) -> str:
         """Which files were left out, and why the first was; empty where none was."""
@@ -205,10 +213,26 @@ class _Quiet(Silent):
         self.track = progress.track  # type: ignore[method-assign]
 
 
-def place(folder: Path, name: str, png: bytes) -> None:
-    """Write what was made of an image under its name, as PNG."""
-    path = folder / PurePosixPath(name).with_suffix(".png")
-    if path.exists():  # two files that differ in their ending only
-        path = folder / f"{name}.png"
+def png_names(names: Sequence[str]) -> dict[str, str]:
+    """Image -> the PNG file of what is made of it, each its own: `a.png` for `a.jpg`. Slices and
+    pages, and images whose names differ in nothing but their ending, keep all of their name.
+    """
+    whole: set[str] = set()
+    while True:
+        made = {name: f"{name if name in whole else _bare(name)}.png" for name in names}
+        counts = Counter(file.casefold() for file in made.values())
+        alike = {name for name, file in made.items() if counts[file.casefold()] > 1} - whole
+        if not alike:
+            return made
+        whole |= alike
+
+
+def _bare(name: str) -> str:
+    return name[: len(name) - len(image_suffix(name))]
+
+
+def place(folder: Path, file: str, png: bytes) -> None:
+    """Write what was made of an image."""
+    path = folder / file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(png)

@@ -78,12 +78,12 @@ def run(request: SegmentPredictRequest, *, progress: Progress) -> SegmentPredict
         with new_folder(request.out) as folder:
             counts = _write(folder, info, inputs, masks)
         if request.pictures is not None:
-            colours = legend(info.classes)
+            colours, files = legend(info.classes), inputs.png_files()
             with new_folder(request.pictures) as folder:
                 for n in progress.track("drawing")(range(len(masks)), len(masks)):
                     line = ("", drawn_beside(inputs.rows, n, [masks[n]]))
                     picture = contact_sheet([line], factor=1, heads=HEADS, legend=colours)
-                    place(folder, inputs.name(inputs.rows.ordered[n]), picture)
+                    place(folder, files[n], picture)
     shares = counts.sum(0) / counts.sum()
     return SegmentPredictResult(
         request.out,
@@ -102,10 +102,11 @@ def _write(
     counts = np.stack([np.bincount(m.reshape(-1), minlength=len(info.classes)) for m in masks])
     values = np.array(info.values, np.uint8)
     table = {}
-    for row, mask, pixels in zip(inputs.rows.ordered, masks, counts.tolist(), strict=True):
-        place(folder, inputs.name(row), encode_png(values[mask][:, :, None]))
-        table[row.file] = [inputs.name(row), row.group, row.split or "", *pixels]
-    head = ["file", "group", "split", *(f"pixels.{name}" for name in info.classes)]
+    each = (inputs.rows.ordered, inputs.png_files(), masks, counts.tolist())
+    for row, file, mask, pixels in zip(*each, strict=True):
+        place(folder, file, encode_png(values[mask][:, :, None]))
+        table[row.file] = [inputs.name(row), row.group, row.split or "", file, *pixels]
+    head = ["file", "group", "split", "mask", *(f"pixels.{name}" for name in info.classes)]
     in_order = (table[row.file] for row in inputs.rows.rows)
     (folder / TABLE).write_bytes(csv_text(head, in_order).encode("utf-8"))
     return counts
