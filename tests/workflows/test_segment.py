@@ -263,6 +263,9 @@ def test_other_modalities_and_values_are_refused(
 ) -> None:
     _, model = trained
     grey = discs(tmp_path / "g.zip", modalities={"image": 1}, seed=3, namespace="g")
+    for option in ("out", "table", "overlays"):
+        with pytest.raises(UserError, match=rf"^--{option} \S+: name it e\.\w+$"):
+            sg.segment_evaluate(model=model, data="g.zip", **{option: Path("e.txt")})
     with pytest.raises(UserError, match="the segmenter was trained on"):
         sg.segment_predict(model=model, data=str(grey), out=tmp_path / "masks")
     odd = discs(tmp_path / "o.zip", values=(0, 1, 9), seed=4, namespace="o")

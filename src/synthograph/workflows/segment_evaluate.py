@@ -77,10 +77,14 @@ def run(request: SegmentEvaluateRequest, *, progress: Progress) -> SegmentEvalua
         UserError: the segmenter or a generator of its training images saw a group or an image of
             the split, images are synthetic, or masks are missing or hold unknown values.
     """
-    wanted = ((request.out, ".json"), (request.table, ".csv"), (request.overlays, ".png"))
-    for path, ending in wanted:
+    wanted = (
+        (request.out, ".json", "--out"),
+        (request.table, ".csv", "--table"),
+        (request.overlays, ".png", "--overlays"),
+    )
+    for path, ending, option in wanted:
         if path is not None:
-            refuse_out(path, ending)
+            refuse_out(path, ending, option)
     model = segmenter.load(request.model, pick_device(request.device))
     rows = open_rows(request.data, "test").real()
     refuse_other_modalities(model.info, rows)
@@ -100,7 +104,7 @@ def run(request: SegmentEvaluateRequest, *, progress: Progress) -> SegmentEvalua
     if request.overlays is not None:
         picture = _overlays(images, masks, overlaps, model.info.classes)
         write_bytes(placed(request.overlays), picture)
-    return SegmentEvaluateResult(evaluation, [path for path, _ in wanted if path is not None])
+    return SegmentEvaluateResult(evaluation, [path for path, _, _ in wanted if path is not None])
 
 
 def _evaluation(

@@ -27,15 +27,20 @@ from synthograph.workflows.leaks import refuse_crossing, refuse_recoded, trainin
 FEW_GROUPS = 20
 
 
-def refuse_out(path: Path, ending: str) -> None:
+def refuse_out(path: Path, ending: str, option: str = "--out") -> None:
     """Refuse a result that exists, has another ending or cannot be written.
+
+    Args:
+        path: of the result.
+        ending: that it has to have.
+        option: that gave it.
 
     Raises:
         UserError: it does, has, or cannot.
     """
     if path.suffix.lower() != ending:
-        raise UserError(f"--out {path}: name it {path.with_suffix(ending).name}")
-    refuse_output(path, "--out", file=True)
+        raise UserError(f"{option} {path}: name it {path.with_suffix(ending).name}")
+    refuse_output(path, option, file=True)
 
 
 def placed(path: Path) -> Path:
