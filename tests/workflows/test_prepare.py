@@ -187,3 +187,12 @@ def test_an_archive_of_a_split_one_keeps_the_split(tmp_path: Path) -> None:
     synthograph.prepare(source, tmp_path / "c.zip", synthetic=True, workers=1)
     never = open_archive(tmp_path / "c.zip")
     assert never.info.split is None and {row.split for row in never.rows} == {None}
+
+
+def test_parts_that_nobody_was_asked_about_are_joined(photos: Path) -> None:
+    somebody = Answering("mirror")
+    for part in ("1/2", "2/2"):
+        synthograph.prepare(photos, "a.zip", workers=1, part=part, progress=somebody)
+    made = synthograph.prepare(photos, "a.zip", workers=1, progress=somebody)
+    assert made.summary.images == 4 and somebody.asked == 0
+    assert open_archive(Path("a.zip")).info.invariances is None

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from synthograph.archive.advice import MIN_IMAGES, NO_GROUPS, NOT_STATED, few_images_note
 from synthograph.archive.cohort_note import CohortNote
 from synthograph.archive.copies import NAMED
-from synthograph.archive.parts import Part
+from synthograph.archive.parts import Part, find_parts
 from synthograph.archive.prepare import PrepareOptions, Rejects, Summary, prepare, prepare_part
 from synthograph.archive.reader import MASKS, RowDecoder, is_archive, open_archive
 from synthograph.archive.writer import refuse_destination
@@ -258,7 +258,8 @@ def run(
         items = text_checked(items, found.items)
     if request.synthetic:
         items = [replace(item, origin="synthetic") for item in items]
-    if rules.invariances is None and request.part is None:
+    # parts that are to be joined were made without an answer
+    if rules.invariances is None and request.part is None and not find_parts(request.dest):
         request, rules = _with_answer(request, rules, progress)
     command = {
         TYPED: request.command_line(),
