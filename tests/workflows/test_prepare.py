@@ -196,3 +196,34 @@ def test_parts_that_nobody_was_asked_about_are_joined(photos: Path) -> None:
     made = synthograph.prepare(photos, "a.zip", workers=1, progress=somebody)
     assert made.summary.images == 4 and somebody.asked == 0
     assert open_archive(Path("a.zip")).info.invariances is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"min_tissue": 0.3}, "^--min-tissue is about tiles of whole slides; give their side"),
+        ({"min_sharpness": 3, "tile_seed": 1}, "^--min-sharpness and --tile-seed are about tiles"),
+    ],
+)
+def test_options_of_tiles_are_refused_where_there_are_none(
+    photos: Path, options: dict, words: str
+) -> None:
+    with pytest.raises(UserError, match=words):
+        synthograph.prepare(photos, "a.zip", workers=1, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"window": "dicom"}, "leave --window dicom out"),
+        ({"window": "full", "every": 2}, "leave --every, --window full out"),
+        ({"min_tissue": 0.3, "tile": 8, "tile_seed": 1}, "leave --min-tissue, --tile-seed out"),
+    ],
+)
+def test_options_of_files_are_refused_for_archives_and_layouts(
+    photos: Path, options: dict, words: str
+) -> None:
+    made = synthograph.prepare(photos, "a.zip", workers=1)
+    for about in ({"source": made.archive}, {"source": photos, "layout": "huggingface"}):
+        with pytest.raises(UserError, match=words):
+            synthograph.prepare(dest="b.zip", workers=1, **about, **options)

@@ -28,7 +28,7 @@ from synthograph.core.request import Result, keeping
 from synthograph.core.spec import stated
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.report.words import several
-from synthograph.sources.base import SourceFile
+from synthograph.sources.base import Grey, SourceFile
 from synthograph.sources.cohorts import Cohort
 from synthograph.sources.files import FileSourceOptions, read_files
 from synthograph.sources.layouts import LAYOUTS
@@ -79,6 +79,7 @@ DESCRIBED = (
     "mask_suffix",
     "primary",
     "axis",
+    "every",
     "min_foreground",
     "spacing",
     "pages",
@@ -90,7 +91,9 @@ DESCRIBED = (
     "captures",
     "mpp",
     "per_slide",
+    "min_tissue",
     "min_sharpness",
+    "tile_seed",
     "slide_sheet",
     "slide_table",
     "polygons",
@@ -388,8 +391,10 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
 
 
 def _refuse_described(request: PrepareRequest, why: str) -> None:
-    given = [request.flags()[name] for name in DESCRIBED if getattr(request, name)]
-    given += ["--every"] if request.every > 1 else []
+    fields = type(request).model_fields
+    described = [n for n in DESCRIBED if getattr(request, n) != fields[n].default]
+    given = [request.flags()[name] for name in described]
+    given += [f"--window {request.window}"] if request.window in set(Grey) else []
     if given:
         raise UserError(
             f"{request.source} {why}, and has its own labels, columns and images: leave "

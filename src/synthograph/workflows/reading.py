@@ -13,6 +13,8 @@ from synthograph.workflows.requests import PrepareRequest
 
 _SECRET = 16
 _MAX_SECRET = 1 << 16
+OF_TILES = ("mpp", "per_slide", "min_tissue", "min_sharpness", "tile_seed")
+"""Options that say nothing without `--tile`."""
 
 
 def read_as(request: PrepareRequest, regions: Regions | None = None) -> Reading:
@@ -91,8 +93,12 @@ def _channels(request: PrepareRequest) -> tuple[str, ...]:
 
 def _slides(request: PrepareRequest, regions: Regions | None) -> Slides | None:
     if request.tile is None:
-        if request.mpp is not None or request.per_slide is not None:
-            raise UserError("--mpp and --per-slide are about tiles: give their side, --tile 256")
+        fields = type(request).model_fields
+        given = [n for n in OF_TILES if getattr(request, n) != fields[n].default]
+        if given:
+            names = " and ".join(request.flags()[name] for name in given)
+            what = "are about tiles" if given[1:] else "is about tiles"
+            raise UserError(f"{names} {what} of whole slides; give their side, --tile 256")
         return None
     return Slides(
         tile=request.tile,
