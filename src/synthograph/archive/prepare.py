@@ -241,8 +241,7 @@ def _fingerprint(items: Sequence[SourceItem], options: PrepareOptions) -> JsonOb
         facts: list[object] = [item.name, item.label, item.group, item.origin, dict(item.columns)]
         facts += [part for part in (item.split, item.fold) if part not in (None, "")]
         digest.update(json.dumps(facts).encode() + b"\n")
-    optional = ("split", "view", "cohort", "polygons")
-    absent = {name for name in optional if getattr(options, name) is None}
+    absent = {n for n in ("split", "view", "cohort", "polygons") if getattr(options, n) is None}
     chosen = options.model_dump(mode="json", exclude={"allow_rejects", "replace", *absent})
     return {"options": chosen, "items": digest.hexdigest()}
 

@@ -475,16 +475,14 @@ class _Run:
         self.step, self.history, self.loss = saved.step, list(saved.history), saved.loss
         self.seconds = saved.seconds
         lines = [f"goes on from step {saved.step} ({self.state})"]
-        if saved.surroundings != self._surroundings():
-            here = self._surroundings()
+        if saved.surroundings != (here := self._surroundings()):
             lines.append(f"not bit for bit the same: {saved.surroundings}, now {here}")
         return lines
 
     def _refuse_other(self, saved: _Saved) -> None:
         if saved.key != self.task.key:
-            raise UserError(
-                "is the training of other images, labels or transforms, or another network"
-            )
+            what = "other images, labels or transforms, or another network"
+            raise UserError(f"is the training of {what}")
         before, now = flatten(saved.config.tree()), flatten(self.config.tree())
         changed = [f"{n} {before[n]}, now {now[n]}" for n in now if before[n] != now[n]]
         if changed:

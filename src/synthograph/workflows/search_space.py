@@ -74,8 +74,7 @@ class Parameter:
         if low is None or high is None:
             return self.choices
         between = low * (high / low) ** BETWEEN if self.log else low + (high - low) * BETWEEN
-        step = self.step or float(self.kind is ParameterKind.INTEGER)
-        if step:
+        if step := self.step or float(self.kind is ParameterKind.INTEGER):
             between = low + round((between - low) / step) * step
         return low, high, between
 

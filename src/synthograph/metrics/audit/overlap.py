@@ -57,11 +57,9 @@ def content_overlap(index: Index, holdout: ImageSet, *, seed: int = 0) -> Overla
     chosen = drawn(train.count, REAL, Streams(seed, "audit/overlap/"), "real")
     chosen = chosen[~empty(train)[chosen]]
     every = (~empty(holdout)).nonzero()[:, 0]
-    for images, shown in ((train, chosen), (holdout, every)):
+    for side, shown in ((train, chosen), (holdout, every)):
         if not len(shown):
-            raise UserError(
-                f"{images.name}: every image has one colour, so nothing can be searched"
-            )
+            raise UserError(f"{side.name}: every image has one colour, so nothing can be searched")
     blank = holdout.count - len(every)
     real = index.among_others(chosen)
     held = index.candidates(holdout, every, "hold-out against training images")
