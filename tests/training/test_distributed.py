@@ -56,11 +56,13 @@ def test_a_batch_that_cuts_groups_is_refused_with_the_nearest() -> None:
     assert rank_slices(30, 4, 1) == [range(30)]
 
 
-def shared(batch: int, group: int, microbatch: int | None = None) -> RunConfig:
+def shared(
+    batch: int, group: int, microbatch: int | None = None, *, pairs: bool = False
+) -> RunConfig:
     tree = {"batch": batch, "batch_gpu": microbatch or batch}
     return RunConfig.parse(
         {
-            "model": {"family": "stylegan2", "mbstd_group": group},
+            "model": {"family": "stylegan2", "mbstd_group": group, "spread_weight": float(pairs)},
             "training": tree,
             "data": {"path": "x.zip"},
         }
@@ -81,6 +83,18 @@ def test_the_batch_that_is_proposed_can_be_shared(
     near = int(str(error.value).rpartition(" ")[2])
     follows = microbatch == batch  # as where no --batch-gpu was given
     check_shares(shared(near, group, None if follows else microbatch), processes)
+
+
+@pytest.mark.parametrize(("batch", "group", "processes"), [(6, 1, 3), (12, 3, 2), (10, 1, 4)])
+def test_no_process_gets_half_a_pair(batch: int, group: int, processes: int) -> None:
+    config = shared(batch, group, pairs=True)
+    check_shares(config, processes)
+    parts = rank_slices(batch, config.group, processes)
+    assert all(part.start % 2 == 0 and len(part) % 2 == 0 for part in parts)
+    with pytest.raises(UserError, match=r"the nearest that can is \d+$") as error:
+        check_shares(config, 2 * processes)
+    near = int(str(error.value).rpartition(" ")[2])
+    check_shares(shared(near, group, pairs=True), 2 * processes)
 
 
 def test_groups_that_nothing_divides() -> None:

@@ -6,7 +6,13 @@ import pytest
 
 from synthograph.archive.reader import open_archive
 from synthograph.training import estimate as module
-from synthograph.training.estimate import Estimate, estimate, quick_estimate, timed_images
+from synthograph.training.estimate import (
+    Estimate,
+    coarse_estimate,
+    estimate,
+    quick_estimate,
+    timed_images,
+)
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data, resolve_run
 
@@ -101,3 +107,20 @@ def test_large_networks_are_timed_by_narrow_ones(archive: Path) -> None:
         open_archive(archive), "tiny", [*parts, {"model": {**SMALL, "channel_max": 1}}]
     )
     assert quick_estimate(config, open_data(config), 0.0) is None, "fewer channels than a level has"
+
+
+def test_networks_of_large_images_that_compare_pairs_are_timed(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LARGE_PIXELS", 1)
+    monkeypatch.setattr(module, "SMALL_PIXELS", 1)
+    shown: list[int] = []
+    batch = Session.batch
+    monkeypatch.setattr(Session, "batch", lambda s, n: shown.append(n) or batch(s, n))
+    for weight, fewest in ((0.0, 1), (5.0, 2)):
+        model = {"channel_base": 512, "channel_max": 16, "z_dim": 4, "w_dim": 4}
+        parts = [{"device": "cpu", "model": {**model, "spread_weight": weight}}]
+        config, _ = resolve_run(open_archive(archive), "tiny", parts)
+        found = coarse_estimate(config, open_data(config), 0.0)
+        assert found.narrow == 8 and min(shown) == fewest
+        shown.clear()

@@ -304,10 +304,14 @@ class RunConfig(Config):
 
     @property
     def group(self) -> int:
-        """Images that a discriminator compares, so that no microbatch may cut the group; at most a
-        microbatch.
+        """Images that no microbatch and no process may cut; at most a microbatch."""
+        return self.group_of(self.training.batch_gpu)
+
+    def group_of(self, microbatch: int) -> int:
+        """Images that microbatches of this size may not cut: those that a discriminator compares,
+        and those that have to be alike.
         """
-        return min(self.model.group_size, self.training.batch_gpu)
+        return math.lcm(min(self.model.group_size, microbatch), self.model.images_alike)
 
     @pydantic.field_validator("model", mode="before")
     @classmethod
@@ -318,9 +322,10 @@ class RunConfig(Config):
 
     @pydantic.model_validator(mode="after")
     def _groups_fit(self) -> "RunConfig":
-        group, microbatch, alike = self.group, self.training.batch_gpu, self.model.images_alike
+        microbatch, alike = self.training.batch_gpu, self.model.images_alike
         if self._fits(microbatch):
             return self
+        group = min(self.model.group_size, microbatch)
         name, batch = f"model.{self.model.group_setting}", self.training.batch
         fitting = [n for n in range(group, batch + 1, group) if batch % n == 0 and self._fits(n)]
         near = min(fitting, key=lambda n: abs(n - microbatch), default=None)
@@ -341,8 +346,7 @@ class RunConfig(Config):
 
     def _fits(self, microbatch: int) -> bool:
         """Whether groups and images alike come out whole."""
-        group = min(self.model.group_size, microbatch)
-        return microbatch % math.lcm(group, self.model.images_alike) == 0
+        return microbatch % self.group_of(microbatch) == 0
 
 
 def archive_path(config: RunConfig) -> Path:

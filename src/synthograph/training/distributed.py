@@ -327,7 +327,7 @@ def check_shares(config: RunConfig, processes: int) -> None:
     try:
         rank_slices(batch, config.group, processes)
     except UserError as error:
-        most = batch + config.model.group_size * processes
+        most = batch + config.model.group_size * config.model.images_alike * processes
         sizes = sorted(range(1, min(most, MAX_PROPOSED) + 1), key=lambda n: abs(n - batch))
         near = next((n for n in sizes if _can_be_shared(config, n, processes)), None)
         way_out = "take fewer processes" if near is None else f"the nearest that can is {near}"
@@ -338,7 +338,7 @@ def _can_be_shared(config: RunConfig, batch: int, processes: int) -> bool:
     """Whether another `--batch` would do, which is the microbatch too where none was given."""
     microbatch = config.training.batch_gpu
     microbatch = batch if microbatch == config.training.batch else microbatch
-    group = min(config.model.group_size, microbatch)
+    group = config.group_of(microbatch)
     groups = batch // group
     return not (batch % microbatch or microbatch % group or batch % group) and groups >= processes
 

@@ -31,7 +31,7 @@ one before.
 """
 SMALL_PIXELS = 64 * 64
 LARGE_PIXELS = 256 * 256
-"""Images above which a single one is timed, not a group."""
+"""Images above which as few as can be are timed, not a group that is compared."""
 LONG = 1.0
 """Seconds of a first call on a processor that stand for themselves; the next takes as long."""
 CALLS = 7
