@@ -67,6 +67,17 @@ def test_the_second_phase_takes_what_the_first_computed(
     assert drawn == [4, 4, 8]
 
 
+@pytest.mark.parametrize("group", [4, 32])
+def test_real_images_are_judged_apart_from_synthetic_ones(tmp_path: Path, group: int) -> None:
+    made = session(tmp_path, norm_group=group)
+    _, second, losses, head = parts_of(made)
+    batch = made.batch(4)
+    with torch.no_grad():
+        real = head(losses._mixed(batch.reals, batch, "Dmain")["image"], batch.labels)
+        alone = torch.stack([x.mean(1) for x in real]).mean(0)
+    assert torch.equal(second.loss(batch).stats["Loss/scores/real"], alone)
+
+
 def test_pairs_share_a_draw_of_the_augmentation(tmp_path: Path) -> None:
     made = session(tmp_path)
     *_, losses, _ = parts_of(made)

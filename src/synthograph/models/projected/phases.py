@@ -66,16 +66,16 @@ class Losses:
         with torch.no_grad():
             real = self._mixed(batch.reals, batch, "Dmain")
             synthetic = self._kept(batch)
-        labels = torch.cat((batch.labels, batch.synthetic_labels))
-        joint = {m: [torch.cat(x) for x in zip(real[m], synthetic[m], strict=True)] for m in real}
-        logits, n = self._logits(joint, labels), len(batch)
+        # apart, so that no normalisation is of real and synthetic images
+        logits = self._logits(real, batch.labels)
+        against = self._logits(synthetic, batch.synthetic_labels)
         losses = [
-            relu(1 - each[:n]).mean(1) + relu(1 + each[n:]).mean(1)
+            relu(1 - one).mean(1) + relu(1 + other).mean(1)
             for m in logits
-            for each in logits[m]
+            for one, other in zip(logits[m], against[m], strict=True)
         ]
         total = torch.stack(losses).sum(0)
-        stats = self._scores("real", {m: [x[:n] for x in logits[m]] for m in logits})
+        stats = self._scores("real", logits)
         signs = stats["Loss/signs/real"]
         stats["Loss/D/loss"] = total.detach()
         found = {
