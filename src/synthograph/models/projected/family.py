@@ -9,7 +9,7 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models import base
 from synthograph.models.config import ModelConfig
 from synthograph.models.mapped import MappedFamily, check_names
-from synthograph.models.projected import presets
+from synthograph.models.projected import presets, transfer
 from synthograph.models.projected.config import ProjectedConfig
 from synthograph.models.projected.networks import Discriminator
 from synthograph.models.projected.phases import Losses
@@ -56,6 +56,14 @@ class Projected(MappedFamily):
         """Names of modalities that networks cannot hold, and levels without channels."""
         check_names(spec)
         check_base(spec, _own(config), "channel_base")
+
+    def map_weights(
+        self, target: base.ModelBundle, source: base.ModelBundle
+    ) -> dict[str, base.WeightInit]:
+        """Tensors of the same name and shape; those of classes by the classes' names."""
+        same = super().map_weights(target, source)
+        others = {n: start for n, start in same.items() if not transfer.OF_CLASSES.search(n)}
+        return others | transfer.by_class(target, source)
 
     def inherited_settings(self, config: ModelConfig) -> JsonObject:
         """What decides on the generator's tensors, and the frozen network."""
