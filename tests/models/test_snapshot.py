@@ -386,9 +386,11 @@ def test_convert_and_share(saved: Path, tmp_path: Path) -> None:
     tensors, document = read_tensors(saved)
     document["config"]["data"] = {"path": "/home/dr-jones/set.zip"}
     document["config"]["metrics"] = {"features": "classifier:/home/dr-jones/cells.pth"}
+    document["config"]["tracking"] = {"uri": "http://mlflow.ward.example", "experiment": "dr-jones"}
     elsewhere = {
         "data": {"path": r"C:\Users\dr-jones\set.zip"},
         "metrics": {"features": r"classifier:C:\Users\dr-jones\cells.pth"},
+        "tracking": {"uri": "sqlite:////home/dr-jones/mlflow.db", "parent": "ward"},
     }
     parent = {**document, "group_digests": ["c" * 16], "config": elsewhere}
     document |= {
@@ -409,7 +411,7 @@ def test_convert_and_share(saved: Path, tmp_path: Path) -> None:
         tmp_path / "shared.discriminators.safetensors",
     ]
     text = target.read_bytes()
-    secrets = (b"a" * 16, b"b" * 16, b"c" * 16, b"home", b"Users", b"dr-jones")
+    secrets = (b"a" * 16, b"b" * 16, b"c" * 16, b"home", b"Users", b"dr-jones", b"ward")
     assert not any(part in text for part in secrets)
     copy = load(target)
     assert copy.info.converted_from == sha256_file(saved)

@@ -375,8 +375,8 @@ def convert(source: Path, target: Path, *, public: bool = False, fp16: bool = Fa
     Args:
         source: a snapshot or published pickle.
         target: the generator's file; `partner(target)` is the discriminators'.
-        public: leave out the digests by which a holder of an image could test for it, and the
-            folders of private files; see `without_digests`.
+        public: leave out the digests by which a holder of an image could test for it, and where
+            private files and servers are; see `without_digests`.
         fp16: weights in 16 bits, which takes half the space; `load` gives fp32 again.
 
     Returns:
@@ -425,9 +425,9 @@ def _in_16_bits(tensors: Mapping[str, Tensor], source: Path) -> dict[str, Tensor
 
 
 def without_digests(tree: JsonObject) -> JsonObject:
-    """A snapshot's document, and those of the snapshots that it came from, without digests and
-    without the folders that the archive and a classifier lay in, which may name a person or a
-    place.
+    """A snapshot's document, and those of the snapshots that it came from, without digests, without
+    the folders that the archive and a classifier lay in, and without who followed the run, all of
+    which may name a person or a place.
     """
     result = copy.deepcopy(tree)
     inner: Any = result
@@ -435,13 +435,14 @@ def without_digests(tree: JsonObject) -> JsonObject:
         for name in PRIVATE:
             inner.pop(name, None)
         if isinstance(inner.get("config"), dict):
-            _drop_folders(inner["config"])
+            _drop_places(inner["config"])
         inner = inner.get("initialised_from")
     return result
 
 
-def _drop_folders(config: JsonObject) -> None:
-    """Name files in a run's configuration without their folders."""
+def _drop_places(config: JsonObject) -> None:
+    """Name files in a run's configuration without their folders, and no server."""
+    config.pop("tracking", None)
     data, metrics = config.get("data"), config.get("metrics")
     if isinstance(data, dict) and "path" in data:
         data["path"] = PureWindowsPath(str(data["path"])).name  # knows both separators
