@@ -190,8 +190,9 @@ class Snapshot:
         if document.get(OWNER) != self.sha256:
             raise UserError(f"{path} belongs to another generator than {self.path.name}")
         networks = _build(self.info, path)
-        load_tensors(networks.generator, select(tensors, "generator/"), path)
-        load_tensors(networks.discriminators, select(tensors, "discriminators/"), path)
+        with _naming(path):
+            load_tensors(networks.generator, select(tensors, "generator/"), path)
+            load_tensors(networks.discriminators, select(tensors, "discriminators/"), path)
         networks.generator.eval()
         networks.discriminators.eval()
         return networks
@@ -227,7 +228,8 @@ def load(path: str | Path) -> Snapshot:
     except UserError as error:
         raise UserError(f"{path}: is no generator snapshot ({error})") from None
     generator = _build(info, path).generator
-    load_tensors(generator, tensors, path)
+    with _naming(path):
+        load_tensors(generator, tensors, path)
     return Snapshot(path, info, generator.eval().requires_grad_(False))
 
 
@@ -321,9 +323,15 @@ def _building(path: Path) -> Iterator[None]:
 
     Fresh weights are drawn and replaced; the caller's random numbers are left alone.
     """
+    with _naming(path), torch.random.fork_rng(devices=[]), SizeLimit(path):
+        yield
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors name the file `path`."""
     try:
-        with torch.random.fork_rng(devices=[]), SizeLimit(path):
-            yield
+        yield
     except UserError as error:
         text = str(error)
         raise UserError(text if text.startswith(f"{path}: ") else f"{path}: {text}") from None

@@ -1,12 +1,19 @@
 """The networks of a stage: what they are while a level is faded in, and before they have grown."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from synthograph.core.errors import UserError
+from synthograph.core.files import sha256_file
 from synthograph.core.spec import ImageSpec
+from synthograph.core.untrusted.tensors import read_tensors, write_tensors
+from synthograph.models.base import Condition
+from synthograph.models.snapshot import OWNER, SnapshotInfo, load, partner, save_snapshot
 from synthograph.models.stylegan1.config import StyleGAN1Config
+from synthograph.models.stylegan1.family import StyleGAN1
 from synthograph.models.stylegan1.networks import Discriminator, Generator, adaptive_norm
 from synthograph.models.stylegan2.networks import Noise, NoiseMode, minibatch_deviation
 
@@ -109,3 +116,40 @@ def test_minibatch_deviation_is_one_number_of_whole_groups(count: int) -> None:
         deviation = np.sqrt(((group - mean) ** 2).mean(axis=0) + 1e-8)  # of the population
         expected = torch.full_like(found[start : start + 4], float(deviation.mean()))
         torch.testing.assert_close(found[start : start + 4], expected)
+
+
+@pytest.mark.parametrize(
+    ("level", "fade", "words"),
+    [
+        (-3, 1.0, "grown to level -3; theirs are 1 to 2"),
+        (0, 1.0, "grown to level 0; theirs are 1 to 2"),
+        (3, 1.0, "grown to level 3; theirs are 1 to 2"),
+        (1 << 62, 1.0, "grown to level 4611686018427387904"),
+        (1, 0.5, "level 1 is faded in to 0.5, which must be 1, at the first"),
+        (2, 1.5, "level 2 is faded in to 1.5, which must be from 0 to 1"),
+        (2, -0.5, "level 2 is faded in to -0.5, which must be from 0 to 1"),
+        (2, 0.5, None),
+    ],
+)
+def test_files_that_have_grown_as_no_network_can_are_refused(
+    tmp_path: Path, level: int, fade: float, words: str | None
+) -> None:
+    """A level decides how much images are enlarged, and so how much memory they take."""
+    settings = config(start_dimension=16)
+    made = StyleGAN1().build(SPEC, Condition(), settings)
+    info = SnapshotInfo(family="stylegan1", config={"model": settings.tree()}, spec=SPEC)
+    path = save_snapshot(tmp_path, info, made.generator, made)
+    grown = {"growth.level": torch.tensor(level), "growth.fade": torch.tensor(fade)}
+    tensors, document = read_tensors(path)
+    others, _ = read_tensors(partner(path))
+    others |= {f"discriminators/vis.{name}": value for name, value in grown.items()}
+    write_tensors(partner(path), others, {"format": 1, OWNER: sha256_file(path)})
+    if words is None:
+        assert load(path).discriminators["vis"].growth.get() == (level, fade)
+        return
+    with pytest.raises(UserError, match=f"{partner(path).name}: says .*{words}"):
+        _ = load(path).discriminators
+    tensors |= {f"synthesis.{name}": value for name, value in grown.items()}
+    write_tensors(path, tensors, document)
+    with pytest.raises(UserError, match=f"{path.name}: says .*{words}"):
+        load(path)

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import NoiseMode
 from synthograph.models.inputs import require_image, require_label, require_shape, require_styles
@@ -33,20 +34,23 @@ EPS = 1e-8
 
 
 class Growth(nn.Module):
-    """How far networks have grown; saved with them.
+    """How far networks have grown; saved with them. Others are refused when they are loaded.
 
     Attributes:
         level: the finest level in use, counted from the coarsest.
-        fade: its share in the result, in [0, 1].
+        fade: its share in the result, in [0, 1]; 1 at the first level that has a stage.
+        trained: the levels that have a stage.
     """
 
     level: Tensor
     fade: Tensor
 
-    def __init__(self, level: int) -> None:
+    def __init__(self, trained: range) -> None:
         super().__init__()
-        self.register_buffer("level", torch.tensor(level))
+        self.trained = trained
+        self.register_buffer("level", torch.tensor(trained.start))
         self.register_buffer("fade", torch.ones(()))
+        self.register_load_state_dict_post_hook(_refuse_growth)  # type: ignore[no-untyped-call]
 
     def set(self, level: int, fade: float) -> None:
         """Use the levels up to this one from now on."""
@@ -58,11 +62,25 @@ class Growth(nn.Module):
         return int(self.level), float(self.fade)
 
 
+def _refuse_growth(module: nn.Module, _: object) -> None:
+    """Refuse a growth that these networks cannot have."""
+    assert isinstance(module, Growth), "it is a hook of that one only"
+    (level, fade), trained = module.get(), module.trained
+    if level not in trained:
+        raise UserError(
+            f"says that its networks have grown to level {level}; theirs are {trained.start} to "
+            f"{trained.stop - 1}"
+        )
+    if not 0 <= fade <= 1 or (level == trained.start and fade != 1):
+        rule = "1, at the first level" if level == trained.start else "from 0 to 1"
+        raise UserError(f"says that level {level} is faded in to {fade:g}, which must be {rule}")
+
+
 class EndedGrowth(Growth):
     """Growth that goes no further, so that nobody has to look into tensors."""
 
     def __init__(self, level: int, fade: float) -> None:
-        super().__init__(level)
+        super().__init__(range(level, level + 1))
         self.reached = level, fade
 
     def get(self) -> tuple[int, float]:
@@ -175,7 +193,7 @@ class Synthesis(StyleSynthesis):
         self.num_ws, self.w_dim = 2 * len(used), config.w_dim
         shapes = [(level.height, level.width) for level in used for _ in range(2)]
         self.noise_shapes = tuple(shapes)
-        self.growth = Growth(trained.start)
+        self.growth = Growth(trained)
         self.block_dtype = torch.float32
 
     def forward(
@@ -316,7 +334,7 @@ class Discriminator(LayeredDiscriminator):
         self.conv = Conv(last.channels + 1, last.channels, kernel=3)
         self.dense = Linear(last.channels * last.height * last.width, last.channels, activate=True)
         self.out = Linear(last.channels, label_dim or 1)
-        self.growth = Growth(trained.start)
+        self.growth = Growth(trained)
         self.block_dtype = torch.float32
 
     def forward(
