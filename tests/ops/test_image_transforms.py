@@ -1,11 +1,13 @@
 """Transforms of training images."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 from synthograph.core.spec import ImageSpec
-from synthograph.ops.image_transforms import TRANSFORMS, Transforms, move_masks
+from synthograph.ops.image_transforms import TRANSFORMS, Transform, Transforms, move_masks
 from synthograph.ops.transform_choice import choose
 from synthograph.ops.transforms import rotation
 from synthograph.ops.warp import about_centre, warp
@@ -50,6 +52,26 @@ def test_an_image_does_not_depend_on_its_batch(name: str) -> None:
     chosen = made([name], RGB)
     alone = torch.cat([chosen(images[k : k + 1], indices[k : k + 1]) for k in range(6)])
     assert alone.allclose(chosen(images, indices), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [each for each in TRANSFORMS if each.name not in ("quarter", "blur")],  # some change nothing
+    ids=lambda each: each.name,
+)
+def test_each_acts_as_often_as_it_says(transform: Transform) -> None:
+    images, n = torch.linspace(0.2, 0.8, 3 * 8 * 8).reshape(1, 3, 8, 8), 2000
+    chosen = Transforms((transform,), {"image": 3}, seed=5, styles=1 - images)
+    found = chosen(images.expand(n, -1, -1, -1), torch.arange(n))
+    acted = ((found - images).abs().amax((1, 2, 3)) > 1e-6).double().mean()
+    assert float(acted) == pytest.approx(transform.probability, abs=0.04)
+
+
+def test_a_transform_that_came_to_do_something_else_is_another_training() -> None:
+    assert made(["crop"], RGB).key == str(made(["crop"], RGB).describe())
+    turn = made(["turn"], RGB)
+    before = Transforms(tuple(replace(t, revision=0) for t in turn.used), turn.modalities, 5)
+    assert turn.describe() == before.describe() and turn.key != before.key
 
 
 def test_none_gives_images_back() -> None:

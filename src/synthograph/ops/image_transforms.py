@@ -25,7 +25,7 @@ from synthograph.ops import appearance
 from synthograph.ops.augment import AugmentPipe
 from synthograph.ops.draws import Draws, StreamDraws
 from synthograph.ops.operations import OPERATIONS, GeometricOperation, OperationDraws, Size
-from synthograph.ops.transforms import scaling, translation
+from synthograph.ops.transforms import rotation, scaling, translation
 from synthograph.ops.warp import about_centre, warp
 
 # n image, c channel, h height, w width
@@ -44,6 +44,7 @@ class Transform:
         probability: that it acts on an image.
         strength: what it means is its own.
         channels: that a modality must have; None for any number.
+        revision: raised where it comes to do something else, so that no training goes on with it.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Transform:
     probability: float = 0.5
     strength: float = 0.0
     channels: int | None = None
+    revision: int = 0
 
     def allowed(self, invariances: Sequence[str] | None) -> bool:
         """Whether it leaves the meaning of such images alone; None where nobody said."""
@@ -146,7 +148,7 @@ def _operation(name: str) -> Callable[[OperationDraws, Size], Tensor]:
 
 
 def _turn(own: OperationDraws, size: Size) -> Tensor:
-    return _operation("rotate")(own, size)
+    return rotation(own.angle())
 
 
 def _fourier(images: Tensor, styles: Tensor, own: OperationDraws) -> Tensor:
@@ -198,6 +200,7 @@ TRANSFORMS: tuple[Transform, ...] = (
         unasked=False,
         usual=True,
         strength=1.0,
+        revision=1,
         inverse=_turn,
     ),
     Affine(
@@ -345,8 +348,14 @@ class Transforms:
         return StreamDraws(streams, indices, device, self._expected)
 
     def describe(self) -> dict[str, object]:
-        """What was done, for the header of a file and for the key of a training."""
+        """What was done, for the header of a file."""
         return {each.name: [each.probability, each.strength] for each in self.used}
+
+    @property
+    def key(self) -> str:
+        """The same where the same is done, for the key of a training."""
+        changed = {each.name: each.revision for each in self.used if each.revision}
+        return f"{self.describe()}{changed or ''}"
 
     def _of(self, kind: type[Kind]) -> list[Kind]:
         return [each for each in self.used if isinstance(each, kind)]

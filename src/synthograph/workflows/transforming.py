@@ -56,7 +56,7 @@ def transforming(request: FitOptions, archive: Archive) -> Transforming:
     style = _style(request.style, spec)
     pixels = None if style is None else _pixels(style, request.seed)
     made = Transforms(choice.used, spec.modalities, request.seed, pixels)
-    key = f"{made.describe()}/{None if style is None else style.images.key}"
+    key = f"{made.key}/{None if style is None else style.images.key}"
     return Transforming(made, _notes(choice, invariances, archive), key, style)
 
 
