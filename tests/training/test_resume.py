@@ -513,3 +513,16 @@ def test_a_run_is_not_made_shorter_than_it_is(archive: Path, tmp_path: Path) -> 
     trainer.run.close()
     with pytest.raises(UserError, match="--kimg 0.02: the run has shown 60 images"):
         resume_session(trainer.run.path, {"training": {"kimg": 0.02}})
+
+
+def test_a_run_may_be_asked_for_the_length_that_whole_steps_exceeded(
+    archive: Path, tmp_path: Path
+) -> None:
+    trainer = start(archive, tmp_path / "runs", training={"kimg": 0.006})
+    trainer.train()
+    trainer.run.close()
+    session, run = resume_session(trainer.run.path, {"training": {"kimg": 0.006}})
+    run.close()
+    assert session.state.progress.images == 8 > session.config.training.images
+    with pytest.raises(UserError, match="--kimg 0.007: the run has shown 8 images"):
+        resume_session(trainer.run.path, {"training": {"kimg": 0.007}})

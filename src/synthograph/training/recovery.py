@@ -12,7 +12,7 @@ from synthograph.training import model_selection
 from synthograph.training.distributed import broadcast_state
 from synthograph.training.run import RunDirectory
 from synthograph.training.session import Session
-from synthograph.training.state import drop_states_after, load_state
+from synthograph.training.state import drop_states_after, load_state, way_out
 
 MAX_NON_FINITE = 5
 """Phases with gradients that are not finite which a run may skip between two status lines."""
@@ -85,10 +85,7 @@ def _restore_boundary(session: Session, run: RunDirectory) -> None:
 
 def _advice(session: Session) -> str:
     progress = session.state.progress
-    rates = ", ".join(f"model.optimisers.{key}.lr=..." for key in session.state.optimisers)
     return (
         f"training diverged after {progress.images} images and {progress.rollbacks} rollbacks: its "
-        "numbers are not finite. The last good state is kept. Start anew with a lower learning "
-        f"rate (--set {rates}), a higher --gamma, or --precision fp32, and look at the images for "
-        "odd values"
+        f"numbers are not finite. The last good state is kept. {way_out(session.state)}"
     )

@@ -101,7 +101,7 @@ def _restore_state(
         said = [*state_problems(run.states), _restart(run)]
         lengths: Mapping[str, int] = {}
     else:
-        _refuse_shorter(asked, loaded.numbers.progress.images)
+        _refuse_shorter(asked, before, loaded.numbers.progress.images)
         said = _restore(session, loaded, before.device, require_exact=require_exact)
         lengths = loaded.numbers.lengths
     write_json(run.path / CONFIG, session.config.tree())
@@ -146,9 +146,10 @@ def _restart(run: RunDirectory) -> str:
     return line if moved is None else f"{line}; what was there is kept in {moved}"
 
 
-def _refuse_shorter(asked: JsonObject, images: int) -> None:
+def _refuse_shorter(asked: JsonObject, before: RunConfig, images: int) -> None:
+    """Refuse another length than the run's own, which whole steps may exceed, if it is behind."""
     kimg = asked.get("training", {}).get("kimg")
-    if kimg is not None and kimg * 1000 < images:
+    if kimg not in (None, before.training.kimg) and kimg * 1000 < images:
         raise UserError(
             f"--kimg {kimg:g}: the run has shown {images} images already; give more to extend it, "
             "or leave --kimg out"

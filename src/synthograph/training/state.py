@@ -260,6 +260,15 @@ class SavedNumbers:
     data: str | None = None
 
 
+def way_out(state: TrainingState) -> str:
+    """What may help where training diverges; a run that is resumed keeps its settings."""
+    rates = ", ".join(f"model.optimisers.{key}.lr=..." for key in state.optimisers)
+    return (
+        f"Start anew with a lower learning rate (--set {rates}), a higher --gamma, or --precision "
+        "fp32, and look at the images for odd values"
+    )
+
+
 def save_state(folder: Path, state: TrainingState, numbers: SavedNumbers) -> Path:
     """Write a state below `folder` and drop those that are no longer needed.
 
@@ -273,9 +282,8 @@ def save_state(folder: Path, state: TrainingState, numbers: SavedNumbers) -> Pat
     odd = state.non_finite()
     if odd is not None:
         raise DivergedError(
-            f"tensor {odd} holds numbers that are not finite after {state.progress.images} images; "
-            "the last saved state is kept: resume it with a lower learning rate or a higher R1 "
-            "gamma"
+            f"tensor {odd} holds numbers that are not finite after {state.progress.images} images. "
+            f"The last saved state is kept. {way_out(state)}"
         )
     tensors = state.tensors()
     target = folder / f"{numbers.progress.images:012d}"
