@@ -55,6 +55,7 @@ def test_what_is_typed_becomes_settings() -> None:
         ({}, {}, {"training": {"bacth": 1}}, "^run.yaml: training.bacth: unknown setting, did you"),
         ({"batch": 0}, {"training": {"batch": 1}}, {}, "^--batch 0: must be at"),
         ({"p": 2.0}, {}, {}, "^--p 2: must be at most 1$"),
+        ({"batch": 64, "batch_gpu": 21}, {}, {}, "must divide .* 64; the nearest that does: 16$"),
         ({"precision": "fp8"}, {}, {}, "^--precision: 'fp8' is unknown: known are: auto, fp32"),
         ({"aug": "fixed"}, {}, {}, "^augment.mode|needs a strength"),
     ],

@@ -162,8 +162,11 @@ class TrainingConfig(Config):
     @pydantic.model_validator(mode="after")
     def _shares_fit(self) -> "TrainingConfig":
         if self.batch % self.batch_gpu:
+            divisors = (n for n in range(1, self.batch + 1) if self.batch % n == 0)
+            near = min(divisors, key=lambda n: abs(n - self.batch_gpu))
             raise ValueError(
-                f"batch_gpu {self.batch_gpu} must divide the batch, which is {self.batch}"
+                f"batch_gpu {self.batch_gpu} must divide the batch, which is {self.batch}; the "
+                f"nearest that does: {near}"
             )
         return self
 

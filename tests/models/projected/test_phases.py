@@ -162,6 +162,13 @@ def test_no_head_of_the_preset_is_linear() -> None:
     assert [len(head.layers) // 3 for head in made.heads] == [2, 2, 2, 2]  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("gpus", "share"), [(1, 32), (2, 16), (3, 8), (5, 4), (7, 4), (17, 2)])
+def test_shares_of_all_gpus_divide_the_batch(gpus: int, share: int) -> None:
+    spec = ImageSpec(height=32, width=32, modalities={"image": 3})
+    config = resolve(spec, "tiny-projected", [{"data": {"path": "set.zip"}}], gpus=gpus)
+    assert config.training.batch_gpu == share
+
+
 def test_networks_of_other_features_are_refused(tmp_path: Path) -> None:
     made = session(tmp_path)
     features = made.config.model.frozen_features

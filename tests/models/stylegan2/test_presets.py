@@ -84,6 +84,16 @@ def test_non_square_images_use_area_and_longer_side() -> None:
     assert model["r1_gamma"] == pytest.approx(0.0002 * 256 * 224 / 16)
 
 
+@pytest.mark.parametrize("name", ["auto", "short"])
+def test_shares_of_all_gpus_are_whole_groups(name: str) -> None:
+    for gpus in range(1, 17):
+        for side in (32, 64, 192, 288, 1024, 1536):
+            tree = preset(name, square(side), gpus)
+            batch, share = tree["training"]["batch"], tree["training"]["batch_gpu"]
+            assert batch == share * gpus and share % tree["model"]["mbstd_group"] == 0
+            assert tree["model"]["r1_gamma"] == pytest.approx(0.0002 * side * side / batch)
+
+
 def test_unknown_preset() -> None:
     with pytest.raises(UserError, match="did you mean 'paper512'"):
         preset("paper521", square(64), 1)

@@ -43,7 +43,7 @@ def preset(name: str, spec: ImageSpec, gpus: int) -> JsonObject:
         "training": {
             "kimg": 40,
             "batch": BATCH,
-            "batch_gpu": max(BATCH // gpus, 2),
+            "batch_gpu": next(n for n in range(max(BATCH // gpus, 2), 0, -1) if BATCH % n == 0),
             "tick_kimg": 1,
             "snap": 5,
             "ema_kimg": 3,

@@ -44,14 +44,18 @@ configurations); `stylegan2` was used for several and is not among them.
 
 
 def auto(spec: ImageSpec, gpus: int) -> PublishedSettings:
-    """The published formulas; of non-square images r is the longer side, r^2 height x width."""
+    """The published formulas, whose batch is cut to whole groups for each GPU; of non-square images
+    r is the longer side, r^2 height x width.
+    """
     r = max(spec.height, spec.width)
     batch = max(min(gpus * min(4096 // r, 32), 64), gpus)
+    group = min(batch // gpus, 4)
+    batch -= batch % (gpus * group)
     return PublishedSettings(
         gpus=gpus,
         kimg=25000,
         batch=batch,
-        mbstd=min(batch // gpus, 4),
+        mbstd=group,
         fmaps=1 if r >= 512 else 0.5,
         lr=0.002 if r >= 1024 else 0.0025,
         gamma=0.0002 * spec.height * spec.width / batch,
