@@ -259,6 +259,15 @@ def test_nothing_is_mirrored_where_nobody_said_that_it_may_be(tmp_path: Path) ->
     assert make_session(plain, open_data(plain)).info.invariances is None
 
 
+def test_adaptive_augmentation_does_not_start_above_its_limit(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "set.zip")
+    high = {"augment": {"mode": "ada", "p": 0.9}}
+    with pytest.raises(UserError, match=r"at most augment.p_max, which is 0.85: .*p_max=0.9, got"):
+        resolved(archive, high)
+    assert resolved(archive, high, {"augment": {"p_max": 0.9}})[0].augment.p == 0.9
+    assert resolved(archive, {"augment": {"mode": "fixed", "p": 0.9}})[0].augment.p == 0.9
+
+
 def test_a_run_may_be_told_less_than_the_archive_says_but_no_more(tmp_path: Path) -> None:
     archive = make_archive(tmp_path / "turns.zip", invariances=("rotate", "mirror"))
     config, notes = resolved(archive, FLIPS, says())

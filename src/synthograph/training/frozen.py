@@ -33,7 +33,7 @@ def found_features(wanted: FrozenFeatures) -> FrozenFeatures:
         raise UserError(
             f"the weights of {wanted.name} on this machine are not those that this network was "
             f"trained with (sha256 {found.sha256:.12}, not {wanted.sha256:.12}): put those back, "
-            "or start a new run"
+            "or start a new run with --init-from none"
         )
     strides = sorted(found.strides if wanted.strides is None else set(wanted.strides))
     absent = [stride for stride in strides if stride not in found.strides]

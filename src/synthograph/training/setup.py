@@ -26,6 +26,7 @@ from synthograph.models.snapshot import Snapshot, SnapshotInfo
 from synthograph.models.transfer import TransferReport, origin, transfer
 from synthograph.training.augmentation import augment_with, left_out_note, make_pipe, permitted
 from synthograph.training.config import (
+    AugmentConfig,
     AugmentMode,
     DataConfig,
     MetricsConfig,
@@ -93,6 +94,7 @@ def resolve_run(
         split = config.data.model_copy(update={"split": "train"})
         config = config.model_copy(update={"data": split})
     _refuse_meaning(config.data, archive)
+    _refuse_strength(config.augment)
     invariances = invariances_of(config.data, archive.info)
     augment, left_out = permitted(config.augment, invariances)
     augments = config.augment.mode is not AugmentMode.NONE
@@ -139,6 +141,21 @@ def _refuse_meaning(data: DataConfig, archive: Archive) -> None:
         f"{archive.path}: mirroring changes the meaning of images in this archive "
         f"(invariances: {', '.join(known) or 'none'}); leave --mirror out"
     )
+
+
+def _refuse_strength(augment: AugmentConfig) -> None:
+    """Refuse a start that adaptive augmentation would cut; runs of before this rule go on.
+
+    Raises:
+        SettingError: `p` is above `p_max`.
+    """
+    if augment.mode is AugmentMode.ADA and augment.p is not None and augment.p > augment.p_max:
+        raise SettingError(
+            "augment.p",
+            f"must be at most augment.p_max, which is {augment.p_max:g}: take less, or set "
+            f"augment.p_max={augment.p:g}",
+            value=f"{augment.p:g}",
+        )
 
 
 def with_count(metrics: MetricsConfig, real: int) -> MetricsConfig:
