@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from synthograph.archive.reader import open_archive
-from synthograph.core.errors import StoppedError
+from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import sha256_file
 from synthograph.models.snapshot import SnapshotInfo, save_snapshot
 from synthograph.models.snapshot_files import find_snapshot
@@ -20,10 +20,11 @@ from synthograph.training.model_selection import Measured
 from synthograph.training.resume import resume_session
 from synthograph.training.run import METRICS, STATS
 from synthograph.training.setup import held_out, resolve_run
-from synthograph.training.state import Score
+from synthograph.training.state import Score, list_states
 from tests.conftest import make_archive
 from tests.training.test_resume import (
     StopAfter,
+    change_numbers,
     final_files,
     same_bytes,
     start,
@@ -264,3 +265,32 @@ def test_who_chooses(tmp_path: Path) -> None:
 def test_configurations_of_before_measure_nothing(small: Path) -> None:
     tree = {**resolved(small).tree(), "metrics": []}
     assert RunConfig.parse(tree).metrics.measures == []
+
+
+def cut(archive: Path, *splits: str) -> None:
+    """Give the last images of an archive these splits."""
+    lines = (archive / "manifest.csv").read_text().splitlines()
+    column = lines[0].split(",").index("split")
+    for place, split in enumerate(splits, start=len(lines) - len(splits)):
+        row = lines[place].split(",")
+        lines[place] = ",".join([*row[:column], split, *row[column + 1 :]])
+    (archive / "manifest.csv").write_text("\n".join(lines) + "\n")
+
+
+def test_snapshots_of_a_run_are_measured_by_the_same_images(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "set", count=12, size=(4, 4), split="train")
+    cut(archive, "val", "val", "test", "test")
+    trainer = start(archive, tmp_path / "runs", training=EVERY, data={"split": "train"})
+    trainer.on_snapshot = Stub(5, 3, 4, 2.5, 2.6, 2.7)  # type: ignore[assignment]
+    StopAfter(trainer, 3)
+    with pytest.raises(StoppedError):
+        trainer.train()
+    trainer.run.close()
+    cut(archive, "test", "test", "val", "val")
+    with pytest.raises(UserError, match="held out are not those by which .* measured so far"):
+        resume_session(trainer.run.path, {})
+    cut(archive, "val", "val", "test", "test")
+    resume_session(trainer.run.path, {})[1].close()
+    change_numbers(list_states(trainer.run.states)[0], held_out=None)  # as of older versions
+    cut(archive, "test", "test", "val", "val")
+    resume_session(trainer.run.path, {})[1].close()

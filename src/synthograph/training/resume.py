@@ -112,7 +112,9 @@ def _restore_state(
 
 
 def _refuse_other_data(session: Session, loaded: Loaded | None, *, moved: bool) -> None:
-    """Refuse images, groups or labels other than those that the run has seen so far."""
+    """Refuse images, groups or labels other than those that the run has seen so far, and a best
+    snapshot by different images.
+    """
     known = None if loaded is None else loaded.numbers.data
     place = session.config.data.path
     if known is None and moved:
@@ -125,6 +127,14 @@ def _refuse_other_data(session: Session, loaded: Loaded | None, *, moved: bool) 
             f"{place}: its training images, groups or labels are not those that this run began "
             "with; give the archive that it began with by --data, or start a new run with "
             "--init-from"
+        )
+    if loaded is None or not loaded.numbers.progress.measured:
+        return
+    if loaded.numbers.held_out not in (None, session.held_out):
+        raise UserError(
+            f"{place}: the images that were held out are not those by which this run's snapshots "
+            "were measured so far; give the archive that it began with by --data, or start a new "
+            "run with --init-from"
         )
 
 

@@ -32,6 +32,7 @@ class Session:
         rows: training images, as rows of their archive.
         info: the document for snapshots, without the images seen.
         data: digest of the training images, groups and labels, in their order.
+        held_out: digest of the images that choose the best snapshot.
         microbatch: images computed at once where the batch is as configured, and as many times
             more as a stage has larger batches; less than configured after memory ran out.
         rate_factor: factor of all learning rates, less than 1 after rollbacks.
@@ -50,6 +51,7 @@ class Session:
     device: torch.device
     info: SnapshotInfo
     data: str
+    held_out: str
     team: Team = field(default_factory=Team)
     microbatch: int = 0
     rate_factor: float = 1.0

@@ -249,6 +249,7 @@ def make_session(
         device=device,
         info=_document(config, data, condition, init_from),
         data=_data_digest(data, stream),
+        held_out=_held_out_digest(config, data.archive),
         team=team,
     )
 
@@ -270,6 +271,14 @@ def _data_digest(data: ArchiveRows, stream: TrainingStream) -> str:
     groups = [row.group for row in data.rows]
     labels = stream.labels(torch.arange(len(data.rows))).tolist()
     return hashlib.sha256(json.dumps([data.digests, groups, labels]).encode()).hexdigest()
+
+
+def _held_out_digest(config: RunConfig, archive: Archive) -> str:
+    """Digest of the images by which snapshots are measured, in any order."""
+    rows = held_out(archive, config.data)[0] if config.metrics.measures else []
+    labels = (row.label or "" for row in rows)
+    seen = sorted(zip(ArchiveRows(archive, rows).digests, labels, strict=True))
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
 
 
 def _document(

@@ -251,6 +251,7 @@ class SavedNumbers:
         lengths: byte length of every file that only grows, such as `stats.jsonl`.
         boundary: whether the state was saved right after a snapshot.
         data: digest of the training images, groups and labels; None in older states.
+        held_out: digest of the images that choose; None in older states.
     """
 
     progress: TrainingProgress
@@ -258,6 +259,7 @@ class SavedNumbers:
     boundary: bool
     surroundings: Surroundings
     data: str | None = None
+    held_out: str | None = None
 
 
 def way_out(state: TrainingState) -> str:
