@@ -162,12 +162,10 @@ class TrainingConfig(Config):
     @pydantic.model_validator(mode="after")
     def _shares_fit(self) -> "TrainingConfig":
         if self.batch % self.batch_gpu:
-            divisors = (n for n in range(1, self.batch + 1) if self.batch % n == 0)
-            near = min(divisors, key=lambda n: abs(n - self.batch_gpu))
-            raise ValueError(
-                f"batch_gpu {self.batch_gpu} must divide the batch, which is {self.batch}; the "
-                f"nearest that does: {near}"
-            )
+            sizes = (n for n in range(1, self.batch + 1) if self.batch % n == 0)
+            near = min(sizes, key=lambda n: abs(n - self.batch_gpu))
+            rule = f"must divide the batch, which is {self.batch}; the nearest that does: {near}"
+            raise ValueError(f"batch_gpu {self.batch_gpu} {rule}")
         return self
 
     @property
@@ -177,9 +175,8 @@ class TrainingConfig(Config):
 
 
 MEASURES = ("frechet", "kernel", "recall", "coverage", "spread", "repetition")
-"""Measures by default: the distance that everybody knows, the one that few images do not
-bias, to check it by, the two that notice when images get better and more alike, and the two that
-are taken within each class. All of them come from one pass over the images.
+"""Measures by default: the distance that everybody knows, the one that few images do not bias, the
+two that notice when images get more alike, and two within each class; all in one pass.
 """
 
 
@@ -311,9 +308,7 @@ class RunConfig(Config):
         return self.group_of(self.training.batch_gpu)
 
     def group_of(self, microbatch: int) -> int:
-        """Images that microbatches of this size may not cut: those that a discriminator compares,
-        and those that have to be alike.
-        """
+        """Images that microbatches may not cut: those that are compared, and those alike."""
         return math.lcm(min(self.model.group_size, microbatch), self.model.images_alike)
 
     @pydantic.field_validator("model", mode="before")
@@ -328,8 +323,8 @@ class RunConfig(Config):
         microbatch, alike = self.training.batch_gpu, self.model.images_alike
         if self._fits(microbatch):
             return self
-        group = min(self.model.group_size, microbatch)
         name, batch = f"model.{self.model.group_setting}", self.training.batch
+        group = min(self.model.group_size, microbatch)
         fitting = [n for n in range(group, batch + 1, group) if batch % n == 0 and self._fits(n)]
         near = min(fitting, key=lambda n: abs(n - microbatch), default=None)
         rule = f"is no multiple of {name} {group}"
@@ -341,14 +336,13 @@ class RunConfig(Config):
         if near is not None:
             way_out = f"the nearest that is and divides the batch: {near}"
         elif microbatch % alike:
-            larger = next(n for n in itertools.count(batch) if self._fits(n))
-            way_out = f"take {larger} for training.batch and training.batch_gpu"
+            near = next(n for n in itertools.count(batch) if self._fits(n))
+            way_out = f"take {near} for training.batch and training.batch_gpu"
         else:
             way_out = f"{name}={math.gcd(microbatch, group)} divides it"
         raise ValueError(f"training.batch_gpu {microbatch} {rule}; {way_out}")
 
     def _fits(self, microbatch: int) -> bool:
-        """Whether groups and images alike come out whole."""
         return microbatch % self.group_of(microbatch) == 0
 
 
@@ -360,10 +354,8 @@ def archive_path(config: RunConfig) -> Path:
     """
     path = Path(config.data.path)
     if not path.exists():
-        raise UserError(
-            f"{path}: the archive of this run is not there; put it back, or give its new "
-            "place by --data"
-        )
+        way_out = "put it back, or give its new place by --data"
+        raise UserError(f"{path}: the archive of this run is not there; {way_out}")
     return path
 
 
