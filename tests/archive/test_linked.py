@@ -1,6 +1,7 @@
 """Archives that link to their images: read as any other, and checked against what they name."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -265,6 +266,20 @@ def test_hashes_of_a_stranger_name_no_cache(tmp_path: Path) -> None:
     pixels, order = pixel_cache(victim), cache_order(victim)
     for row in victim.rows:
         assert np.array_equal(pixels[order[row.file]], victim.read(row))
+
+
+def test_images_of_a_source_that_changes_are_hashed_anew(tmp_path: Path) -> None:
+    source = open_archive(make_archive(tmp_path / "a", count=8, seed=1))
+    for name in ("one", "other"):
+        linked(source, source.rows, tmp_path / name)
+        assert open_archive(tmp_path / name).images_hash == source.images_hash
+    changed = tmp_path / "a" / source.rows[0].file
+    changed.write_bytes((tmp_path / "a" / source.rows[1].file).read_bytes())
+    document = json.loads((tmp_path / "one" / "links.json").read_text())
+    first(document)["sha256"][""] = hashlib.sha256(changed.read_bytes()).hexdigest()
+    (tmp_path / "one" / "links.json").write_text(json.dumps(document))
+    again = open_archive(tmp_path / "one")
+    assert again.images_hash == open_archive(tmp_path / "a").images_hash != source.images_hash
 
 
 def first(document: dict) -> dict:

@@ -75,7 +75,7 @@ def test_a_run_is_judged_by_its_test_images(judge: Typed, run: Path, tmp_path: P
     assert code == 2 and "exists already" in error
     (tmp_path / "empty").mkdir()
     code, _, error = judge(run, *FAST, "--dry-run", "--out", tmp_path / "empty")
-    assert code == 2 and "is a folder: choose another --out, such as" in error
+    assert code == 2 and "is a folder: name a file, such as --out" in error
     code, again, error = judge(run, *FAST)
     assert code == 0, error
     lines = [json.loads(text) for text in (run / "evaluations.jsonl").read_text().splitlines()]

@@ -110,7 +110,7 @@ def test_folds_that_were_drawn_again_clear_nobody(
     words = [word for path in made for word in ("--per-fold", path)]
     split_archive(cells, SplitOptions(test=0.0, val=0.0, folds=3, seed=5), force=True)
     code, _, error = compare(*words, "--train", cells)
-    assert code == 2 and "cells.zip was split again since it was trained" in error
+    assert code == 2 and "cells.zip has other folds or labels than it was trained with" in error
     assert ("groups of fold 2" in error) is digests
 
 

@@ -123,7 +123,7 @@ def test_nothing_is_left_of_a_film_that_failed(tmp_path: Path, ending: str) -> N
         ("loop.webp", 10**6, (64, 64), r"too many for one WEBP.*loop for a folder"),
         ("loop.png", 10**6, (64, 64), r"too many for one STRIP"),
         ("there.webp", 2, (8, 8), r"there\.webp exists already: choose another --out"),
-        ("empty.mp4", 2, (8, 8), r"empty\.mp4 is a folder: choose another --out"),
+        ("empty.mp4", 2, (8, 8), r"empty\.mp4 is a folder: name a file, such as --out"),
     ],
 )
 def test_what_cannot_be_written_is_refused_before_work(

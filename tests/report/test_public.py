@@ -46,8 +46,11 @@ def texts(value: Any) -> Iterator[str]:
 def run(folder: Path, place: str) -> Path:
     path = material.run_directory(folder)
     config = {"data": {"path": place}, "more": [place, {"deep": place}], "model": {"family": "f"}}
+    server = f"http://{SECRET}.example:5000"
+    config["tracking"] = {"uri": server, "experiment": SECRET, "parent": SECRET}
     (path / "config.json").write_text(json.dumps(config))
     command = f"synthograph train --data {shlex.quote(place)} --desc={shlex.quote(place)}"
+    command += f" --tracking-uri {server} --experiment {SECRET} --set tracking.parent={SECRET}"
     (path / "log.txt").write_text(
         f"{command}\ndata: {place}, 9 images\nsynthograph train 'x {place}\n"
     )

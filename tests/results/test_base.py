@@ -253,6 +253,17 @@ def test_a_public_command_names_no_folder_that_only_holds_what_was_written() -> 
     )
 
 
+def test_a_public_command_does_not_say_who_followed_a_run() -> None:
+    command = "synthograph train --tracking-uri http://ward7.example:5000/?a=b --kimg 5"
+    assert public_command(f"{command} --experiment anna --tracking-parent ward7") == (
+        "synthograph train --tracking-uri '(server)' --kimg 5 --experiment '(experiment)' "
+        "--tracking-parent '(run)'"
+    )
+    assert public_command("synthograph train --experiment=anna --set tracking.uri=ward7=anna") == (
+        "synthograph train '--experiment=(experiment)' --set 'tracking.uri=(server)'"
+    )
+
+
 def test_a_sentence_that_may_be_absent_is_a_sentence_where_it_is_there() -> None:
     class Reason(Schema):
         reason: Prose | None = None

@@ -327,6 +327,25 @@ def test_pseudonyms_stand_for_names_of_files(tmp_path: Path) -> None:
         assert not any(secret.encode() in packed.read(name) for name in packed.namelist())
 
 
+def test_a_patient_has_one_pseudonym_wherever_the_name_comes_from(tmp_path: Path) -> None:
+    """From a folder, since all files of that depth lie in one, and from names of files."""
+    for n in range(3):
+        volume = nibabel.Nifti1Image(np.roll(GREY[0, :, 0], n).transpose(1, 2, 0), np.eye(4))
+        for place in ("anat", "ses-2/anat"):
+            folder = tmp_path / "in" / f"sub-Zanzibar{n}" / place
+            folder.mkdir(parents=True)
+            nibabel.save(volume, folder / f"sub-Zanzibar{n}_T1w.nii.gz")
+    (tmp_path / "salt").write_bytes(b"0123456789abcdef")
+    request = PrepareRequest(
+        source=tmp_path / "in", dest=tmp_path / "out.zip", size=16, transform="stretch",
+        workers=1, pseudonymise=tmp_path / "salt", invariant=("none",),
+    )  # fmt: skip
+    result = prepare.run(request, progress=Silent())
+    assert isinstance(result, prepare.PrepareResult) and result.summary.groups == 3
+    with zipfile.ZipFile(tmp_path / "out.zip") as packed:
+        assert not any(b"Zanzibar" in packed.read(name) for name in packed.namelist())
+
+
 def test_stacks_in_zip_files(tmp_path: Path) -> None:
     stream = io.BytesIO()
     tifffile.imwrite(stream, DEEP[0, :, 0], imagej=True)

@@ -13,11 +13,13 @@ from synthograph.core.progress import Silent
 from synthograph.models.snapshot import load
 from synthograph.results import ModelCard
 from synthograph.results import load as load_results
+from synthograph.results.provenance import ImageRecord, Provenance
 from synthograph.workflows import card, inspect
 from synthograph.workflows.export_requests import CardRequest
 from synthograph.workflows.requests import InspectRequest
 from tests.report import material
 from tests.report.test_public import run as planted_run
+from tests.report.test_recoveries import found as compared
 from tests.results.examples import PLACES, SECRET
 from tests.sampling.test_generate import make_snapshot
 
@@ -94,13 +96,18 @@ def test_archives_of_another_network_are_left_out(tmp_path: Path, *, own: bool) 
     for entry in numbers["results"][0]["entries"]:
         entry["provenance"]["generated"]["networks"] = networks
     audit["provenance"]["synthetic"] = {"networks": networks}
+    about = Provenance(generated=ImageRecord(networks=networks))
+    projections = tmp_path / "authenticity.json"
+    compared(gain=6).replace(provenance=about).save(projections)
     results = [
+        projections,
         material.write(tmp_path / "evaluation.json", numbers),
         material.write(tmp_path / "audit.json", audit),
     ]
     found = asked(network, tmp_path / "hub", results=results).card
-    assert bool(found.measures) is own and found.left_out == (0 if own else 2)
-    assert any(verdict.headline == "No copies found" for verdict in found.verdicts) is own
+    assert bool(found.measures) is own and found.left_out == (0 if own else 3)
+    said = " ".join(each for verdict in found.verdicts for each in verdict.reasons)
+    assert ("memorised" in said) is own
 
 
 def test_verdicts_are_of_the_snapshot_of_the_card_alone(tmp_path: Path) -> None:

@@ -158,6 +158,15 @@ def test_a_file_of_amounts_takes_what_it_names(real: Path, tmp_path: Path) -> No
             sg.mix(**options, control=control, force=True)
 
 
+def test_a_mixture_that_is_prepared_again_is_one_still(real: Path, tmp_path: Path) -> None:
+    sg.mix(real, control="duplicates", add_percent="50", dest=tmp_path / "m.zip")
+    sg.prepare(tmp_path / "m.zip", tmp_path / "small.zip", size=8)
+    small = open_archive(tmp_path / "small.zip")
+    assert small.info.mixture == open_archive(tmp_path / "m.zip").info.mixture is not None
+    with pytest.raises(UserError, match="is a mixture already"):
+        sg.mix(tmp_path / "small.zip", only_real=True, dest=tmp_path / "again.zip")
+
+
 def test_only_real_and_only_synthetic(real: Path, tmp_path: Path) -> None:
     made = synthetic(tmp_path / "made.zip", real)
     sg.mix(real, only_real=True, dest=tmp_path / "r.zip")

@@ -153,7 +153,8 @@ def test_a_stopped_race_goes_on(
         (run,) = (folder / one.preset).iterdir()
         if run != result.run:
             assert read_config(run).training.kimg == one.kimg, "all train alike in the race"
-    assert synthograph.train(resume=folder, **more).run == result.run
+    for again in (more, {}):
+        assert synthograph.train(resume=folder, **again).run == result.run
     assert len(taken) == 8 + 8 + steps, "nothing is left to do"
 
 

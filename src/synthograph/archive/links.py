@@ -69,10 +69,12 @@ class Source:
     Attributes:
         path: where.
         container: its files.
+        stamp: of them, as they are now.
     """
 
     path: Path
     container: Container
+    stamp: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +177,8 @@ def _checked(place: Path, source: LinkedFrom, wanted: Sequence[Link]) -> Source:
     for link in wanted:
         if link.name not in there:
             raise UserError(f"{place} has no {link.name}")
-    if stamp_of(container, contents) == source.stamp:
-        return Source(place, container)
-    for link in wanted:
+    found = Source(place, container, stamp_of(container, contents))
+    for link in wanted if found.stamp != source.stamp else ():
         if hashlib.sha256(container.read(link.name)).hexdigest() != link.sha256:
             raise UserError(f"{place}: {link.name} has changed")
-    return Source(place, container)
+    return found

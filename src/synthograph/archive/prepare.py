@@ -56,7 +56,7 @@ _KEEPS = "keeps what is done; run the same command again to continue"
 class PrepareOptions(Config):
     """What decides an archive's content beside its source.
 
-    `namespace`, `snapshots` and `split` are those of the archive that the new one is made of;
+    `namespace`, `snapshots`, `split` and `mixture` are those of the archive that it is made of;
     `split_origin` is what else gave the images their split; `replace` is told `ArchiveWriter`.
     """
 
@@ -67,6 +67,7 @@ class PrepareOptions(Config):
     snapshots: list[JsonObject] = []
     split_origin: str | None = None
     split: SplitRecord | None = None
+    mixture: JsonObject | None = None
     view: JsonObject | None = None
     cohort: CohortNote | None = None
     polygons: JsonObject | None = None
@@ -241,7 +242,8 @@ def _fingerprint(items: Sequence[SourceItem], options: PrepareOptions) -> JsonOb
         facts: list[object] = [item.name, item.label, item.group, item.origin, dict(item.columns)]
         facts += [part for part in (item.split, item.fold) if part not in (None, "")]
         digest.update(json.dumps(facts).encode() + b"\n")
-    absent = {n for n in ("split", "view", "cohort", "polygons") if getattr(options, n) is None}
+    optional = ("split", "mixture", "view", "cohort", "polygons")
+    absent = {name for name in optional if getattr(options, name) is None}
     chosen = options.model_dump(mode="json", exclude={"allow_rejects", "replace", *absent})
     return {"options": chosen, "items": digest.hexdigest()}
 
@@ -346,18 +348,17 @@ def _conclude(
         _refuse_rejects(rejects, total, _way_out(shapes, mixed=bool(odd)), report)
     writer.leave_out(odd.keys())
     height, width, channels, bits = common
-    spec = ImageSpec.parse(
-        {"height": height, "width": width, "modalities": dict(channels), "bits": bits}
-    )
+    shape = {"height": height, "width": width, "modalities": dict(channels), "bits": bits}
     require_grid(height, width, fitted=options.transform.fit is not None)
     info = ArchiveInfo(
         classes=classes,
-        spec=spec,
+        spec=ImageSpec.parse(shape),
         namespace=options.namespace or secrets.token_hex(16),
         invariances=options.invariances,
         snapshots=options.snapshots,
         package_version=VERSION,
         split=_split_record(options),
+        mixture=options.mixture,
         view=options.view,
         polygons=options.polygons,
         sizing=options.transform.record(),
@@ -370,7 +371,7 @@ def _conclude(
 
 def _split_record(options: PrepareOptions) -> SplitRecord | None:
     origin = options.split_origin
-    return options.split if origin is None else SplitRecord(origin=origin, official=True)
+    return SplitRecord(origin=origin, official=True) if origin else options.split
 
 
 def _refuse_empty(rejects: Rejects, report: Path, left_out: Mapping[str, int]) -> NoReturn:

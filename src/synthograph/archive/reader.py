@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -178,12 +178,18 @@ def open_files(path: Path) -> ArchiveFiles:
 
 @dataclass(frozen=True)
 class Archive:
-    """An open archive with one row per image, in manifest order. `open_archive` makes one."""
+    """An open archive with one row per image, in manifest order. `open_archive` makes one.
+
+    Attributes:
+        stamp: of the files, where others link to them: digests are known by it while a process
+            lives.
+    """
 
     path: Path
     files: ArchiveFiles
     info: ArchiveInfo
     rows: list[Row]
+    stamp: str | None = None
 
     @property
     def name(self) -> str:
@@ -234,6 +240,8 @@ class Archive:
         """Hex sha256 of the bytes of every file of its images and masks. They name caches, so those
         that `links.json` gives, the word of whoever wrote it, are not taken.
         """
+        if self.stamp is not None:
+            return _digests(self.path, self.stamp)
         return {name: self._digest(name) for name in self._image_members()}
 
     def _digest(self, name: str) -> str:
@@ -250,7 +258,7 @@ class Archive:
         """
         found = []
         for source in self.files.linked.sources:
-            archive = open_archive(source.path)
+            archive = replace(open_archive(source.path), stamp=source.stamp)
             if archive.info.spec != self.info.spec:
                 raise UserError(
                     f"{self.path}: holds images of {self.info.spec.describe()}, but links to "
@@ -340,6 +348,12 @@ class RowDecoder:
             return DecodedImage(modalities, _decode_mask(container.read(name), name, spec))
         except UserError as error:
             raise UnreadableError(str(error)) from None
+
+
+@lru_cache(maxsize=16)
+def _digests(path: Path, _stamp: str) -> Mapping[str, str]:
+    """`Archive.digests` of files that have this stamp: a study opens many links to one archive."""
+    return open_archive(path).digests
 
 
 def open_archive(path: Path) -> Archive:

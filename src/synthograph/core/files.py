@@ -233,8 +233,8 @@ def refuse_output(
     with disk_errors(path):
         folder = file and path.is_dir()
     if folder:
-        within = path / f"result{path.suffix or '.json'}"
-        raise UserError(f"{path} is a folder: choose another {option}, such as {within}")
+        within = path / f"NAME{path.suffix}"
+        raise UserError(f"{path} is a folder: name a file, such as {option} {within}")
     if not (replace and path.is_file()):
         refuse_existing(path, option)
     refuse_unwritable(path)

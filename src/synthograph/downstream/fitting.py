@@ -481,7 +481,7 @@ class _Run:
 
     def _refuse_other(self, saved: _Saved) -> None:
         if saved.key != self.task.key:
-            what = "other images, labels or transforms, or another network"
+            what = "other images, labels or transforms, or of another network or version"
             raise UserError(f"is the training of {what}")
         before, now = flatten(saved.config.tree()), flatten(self.config.tree())
         changed = [f"{n} {before[n]}, now {now[n]}" for n in now if before[n] != now[n]]

@@ -9,6 +9,7 @@ from synthograph.report.gather import Inputs
 from synthograph.report.numbers import Numbers
 from synthograph.report.words import amount, as_sentence, count, duration, number, several
 from synthograph.results.audit import Audit
+from synthograph.results.authenticity import Authenticity
 from synthograph.results.base import Document
 from synthograph.results.card import CardMeasure, ModelCard
 from synthograph.results.measures import about
@@ -27,15 +28,15 @@ NOT_FOR = (
 
 
 def of_network(inputs: Inputs, network: str) -> tuple[Inputs, int]:
-    """Inputs without numbers and audits of another network, and how many of those that were named
-    are left out.
+    """Inputs without numbers, audits and comparisons of projections of another network, and how
+    many of those that were named are left out.
 
     Args:
         inputs: what was found.
         network: sha256 of the file of the network.
     """
     numbers = [each for each in inputs.numbers if not each.of_another(network)]
-    results = [each for each in inputs.results if not _audits_another(each.content, network)]
+    results = [each for each in inputs.results if not _of_another(each.content, network)]
     others = len(inputs.numbers) - len(numbers) + len(inputs.results) - len(results)
     runs = [replace(run, evaluations=_of(run.evaluations, network)) for run in inputs.runs]
     return replace(inputs, numbers=numbers, results=results, runs=runs), others
@@ -45,8 +46,12 @@ def _of(evaluations: Iterable[Numbers], network: str) -> tuple[Numbers, ...]:
     return tuple(each for each in evaluations if not each.of_another(network))
 
 
-def _audits_another(found: Document, network: str) -> bool:
-    networks = found.provenance.synthetic.networks if isinstance(found, Audit) else ()
+def _of_another(found: Document, network: str) -> bool:
+    networks: tuple[str, ...] = ()
+    if isinstance(found, Audit):
+        networks = found.provenance.synthetic.networks
+    elif isinstance(found, Authenticity) and found.provenance.generated is not None:
+        networks = found.provenance.generated.networks
     return not {*networks} <= {network}
 
 

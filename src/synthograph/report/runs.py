@@ -129,7 +129,7 @@ class Run:
         return replace(
             self,
             path=Path(self.path.name),
-            config=_short(self.config),
+            config=_short({name: v for name, v in self.config.items() if name != "tracking"}),
             curves=replace(self.curves, alarms=alarms),
             evaluations=tuple(each.public() for each in self.evaluations),
             sensitivities=tuple(each.public() for each in self.sensitivities),

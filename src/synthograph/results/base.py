@@ -207,7 +207,16 @@ _ROOTED = re.compile(r"[^\w/\\~.]*(?:~|\.{1,2}|[A-Za-z]:)?[/\\]\S|file:", re.ASC
 _FILE = re.compile(r".*[/\\].*\.[A-Za-z]\w*(?:[:\W].*)?")
 _HARMLESS = re.compile(r"\W*(?:\d+|\w{1,3})(?:/(?:\d+|\w{1,3}))+\W*|/")
 """Words of sentences that are no paths, such as 3/8 and N/A."""
-OUTDIR, FOLDER = "--outdir", "(folder)"
+LEFT_OUT = {
+    "--outdir": "(folder)",
+    **dict.fromkeys(("--tracking-uri", "tracking.uri"), "(server)"),
+    **dict.fromkeys(("--experiment", "tracking.experiment"), "(experiment)"),
+    **dict.fromkeys(("--tracking-parent", "tracking.parent"), "(run)"),
+}
+"""Options and settings of which nobody needs the value, which may name a person or a place -> what
+stands in its place.
+"""
+FOLDER = LEFT_OUT["--outdir"]
 EXAMPLES = ", such as "
 """What a sentence names after these words are groups and files, to its end."""
 _NAMING = re.compile(r"(?:such as|not) (?:['\"]|\S+\.png)")
@@ -242,8 +251,8 @@ def public_prose(text: str) -> str:
 
 
 def public_command(line: str) -> str:
-    """A command with names in place of paths; backslashes are separators. A folder for results
-    becomes `(folder)`: nobody needs its name, which may be a person's.
+    """A command with names in place of paths; backslashes are separators. A folder for results, and
+    where and by whom a run was followed, are left out.
     """
     lexer = shlex.shlex(line, posix=True)
     lexer.whitespace_split, lexer.escape, lexer.commenters = True, "", ""
@@ -254,8 +263,14 @@ def public_command(line: str) -> str:
     found: list[str] = []
     for before, word in zip(["", *words], words, strict=False):
         option, equals, value = word.rpartition("=")
-        holds = OUTDIR in (before, option) or SEPARATORS.search(value[-1:])
-        found.append(f"{option}{equals}{FOLDER if holds else short_name(value)}")
+        name = word.partition("=")[0]
+        if before in LEFT_OUT:
+            found.append(LEFT_OUT[before])
+        elif equals and name in LEFT_OUT:
+            found.append(f"{name}={LEFT_OUT[name]}")
+        else:
+            shown = FOLDER if SEPARATORS.search(value[-1:]) else short_name(value)
+            found.append(f"{option}{equals}{shown}")
     return shlex.join(found)
 
 

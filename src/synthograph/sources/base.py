@@ -164,10 +164,12 @@ class Reading:
     slides: Slides | None = None
 
     def group(self, name: str) -> str:
-        """The group that a file's name or content gives; a pseudonym for it where such are wanted.
+        """A group as an archive shall call it: a pseudonym where such are wanted, the same one
+        wherever the name comes from.
 
         Args:
-            name: a patient, or the stem of a file that is a group of its own.
+            name: a patient, as a table, a folder, a file or its name says, or the stem of a file
+                that is a group of its own.
         """
         return name if self.dicom.salt is None else pseudonym(self.dicom.salt, name)
 

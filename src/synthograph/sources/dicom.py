@@ -360,9 +360,7 @@ def _group(header: FileDataset, reading: Reading) -> str | None:
 def _columns(
     header: FileDataset, own: Dataset, wanted: Dicom, spacing: float | None
 ) -> dict[str, str]:
-    told: dict[str, str] = {}
-    if "Modality" in header:
-        told["dicom_modality"] = str(header.Modality)
+    told = {"dicom_modality": str(header.get("Modality") or "unknown")}
     size = _pixel_size(own)
     if size is not None:
         told["pixel_mm"] = f"{spacing or size[0]:g}x{spacing or size[1]:g}"

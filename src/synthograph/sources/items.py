@@ -52,7 +52,7 @@ def items_of(
             f"{name}#{frame.name}" if frame.name else name,
             dataclasses.replace(decoder, frame=frame.name, mask=decoder.mask or mask),
             frame.label if label is None else label,
-            (row and row.group) or frame.group,
+            decoder.reading.group(row.group) if row and row.group else frame.group,
             {**frame.columns, **columns},
             split=split_facts.rows[name].split if split_facts else None,
             most=None if frame.most is None else (name, frame.most),

@@ -176,7 +176,7 @@ def _choose(file: SourceFile, stamp: str, reading: Reading) -> Chosen:
         drawing = drawing_of(file, _bounds(slide), wanted.regions)
         labels = label_tiles(drawing, corners[order], wanted.tile * step, wanted.regions)
         left_out["tiles of which no class of polygons covers enough"] = labels.count(None)
-    group = reading.group(_stem(file.name))
+    group = reading.group(stem_of(file.name))
     kept = [
         (n, label) for n, label in zip(order, labels, strict=True) if label or not wanted.regions
     ]
@@ -412,7 +412,8 @@ def _seed(name: str, seed: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}\n{name}".encode()).digest()[:8], "little")
 
 
-def _stem(name: str) -> str:
+def stem_of(name: str) -> str:
+    """The group of a slide without a known patient."""
     return name.rpartition(".")[0] or name
 
 

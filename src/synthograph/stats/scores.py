@@ -80,12 +80,8 @@ class Predictions:
 
     def fewest_groups(self, classes: Sequence[int] | None = None) -> int:
         """Groups of the class that has fewest: they limit what can be known."""
-        found = [
-            len(self.groups[self.labels == c].unique())
-            for c in self.labels.unique().tolist()
-            if classes is None or c in classes
-        ]
-        return min(found, default=0)
+        present = self.labels.unique().tolist() if classes is None else classes
+        return min(len(self.groups[self.labels == c].unique()) for c in present)
 
     def same_images(self, other: "Predictions") -> bool:
         """Whether the other ones are of the same images in the same order and folds."""

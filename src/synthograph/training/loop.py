@@ -261,7 +261,7 @@ class Trainer:
         with self.team.barrier():
             if self.team.is_main:
                 lengths = self.run.lengths()
-                digests = session.data, session.held_out
+                digests = session.data, session.held_out_digest
                 numbers = SavedNumbers(self.progress, lengths, boundary, here, *digests)
                 save_state(self.run.states, session.state, numbers)
         self.saved, self.saved_images = time.monotonic(), self.progress.images

@@ -130,7 +130,7 @@ def _refuse_other_data(session: Session, loaded: Loaded | None, *, moved: bool) 
         )
     if loaded is None or not loaded.numbers.progress.measured:
         return
-    if loaded.numbers.held_out not in (None, session.held_out):
+    if loaded.numbers.held_out not in (None, session.held_out_digest):
         raise UserError(
             f"{place}: the images that were held out are not those by which this run's snapshots "
             "were measured so far; give the archive that it began with by --data, or start a new "

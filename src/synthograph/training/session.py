@@ -1,7 +1,10 @@
 """One training step, and everything that it works on."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 
@@ -32,7 +35,7 @@ class Session:
         rows: training images, as rows of their archive.
         info: the document for snapshots, without the images seen.
         data: digest of the training images, groups and labels, in their order.
-        held_out: digest of the images that choose the best snapshot.
+        held_out: the images that choose the best snapshot.
         microbatch: images computed at once where the batch is as configured, and as many times
             more as a stage has larger batches; less than configured after memory ran out.
         rate_factor: factor of all learning rates, less than 1 after rollbacks.
@@ -51,7 +54,7 @@ class Session:
     device: torch.device
     info: SnapshotInfo
     data: str
-    held_out: str
+    held_out: ArchiveRows
     team: Team = field(default_factory=Team)
     microbatch: int = 0
     rate_factor: float = 1.0
@@ -59,6 +62,13 @@ class Session:
 
     def __post_init__(self) -> None:
         self.microbatch = self.microbatch or self.config.training.batch_gpu
+
+    @cached_property
+    def held_out_digest(self) -> str:
+        """Of the images that choose, in any order."""
+        labels = (row.label or "" for row in self.held_out.rows)
+        seen = sorted(zip(self.held_out.digests, labels, strict=True))
+        return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
 
     @property
     def stage(self) -> Stage:

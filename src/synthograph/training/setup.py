@@ -249,7 +249,7 @@ def make_session(
         device=device,
         info=_document(config, data, condition, init_from),
         data=_data_digest(data, stream),
-        held_out=_held_out_digest(config, data.archive),
+        held_out=_held_out(config, data.archive),
         team=team,
     )
 
@@ -273,12 +273,10 @@ def _data_digest(data: ArchiveRows, stream: TrainingStream) -> str:
     return hashlib.sha256(json.dumps([data.digests, groups, labels]).encode()).hexdigest()
 
 
-def _held_out_digest(config: RunConfig, archive: Archive) -> str:
-    """Digest of the images by which snapshots are measured, in any order."""
+def _held_out(config: RunConfig, archive: Archive) -> ArchiveRows:
+    """The images by which snapshots are measured; none where nothing is."""
     rows = held_out(archive, config.data)[0] if config.metrics.measures else []
-    labels = (row.label or "" for row in rows)
-    seen = sorted(zip(ArchiveRows(archive, rows).digests, labels, strict=True))
-    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+    return ArchiveRows(archive, rows)
 
 
 def _document(

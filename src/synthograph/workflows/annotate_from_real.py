@@ -260,7 +260,7 @@ def _refuse_others(
     if about.method.space == "pti":
         raise UserError(
             f"{folder}: its projections have a generator each (pti), and masks are learned from "
-            "one: project with --space w or w+"
+            f"one: project with --space w or w+; {way}"
         )
     count = len(rows.rows) if request.num is None else min(request.num, len(rows.rows))
     for what, there, wanted in (

@@ -22,7 +22,7 @@ from synthograph.models.snapshot_files import find_snapshot
 from synthograph.report.recoveries import MEANING, tables
 from synthograph.results.authenticity import Authenticity
 from synthograph.results.projection import Projection
-from synthograph.results.provenance import Features, Provenance
+from synthograph.results.provenance import Features, ImageRecord, Provenance
 from synthograph.sampling.generate import ImageRequest, generate_archive, jobs_in_turn
 from synthograph.workflows import project
 from synthograph.workflows.classifying import open_backbone
@@ -252,6 +252,7 @@ def _compared(
     )
     about = Provenance(
         features=Features(**extractor.describe()),
+        generated=ImageRecord(networks=(first.network_sha256,)),
         seed=request.seed,
         version=VERSION,
         command=request.command_line(),

@@ -112,8 +112,9 @@ def _left_out(synthetic: Archive, real: Archive) -> int:
     if seen or (not trained.known and document.get("manifest_hash") != real.manifest_hash):
         saw = f"saw {len(seen)} groups of fold {fold}" if seen else "does not say what it saw"
         raise UserError(
-            f"{synthetic.path}: its generator {saw}, and {real.path.name} was split again since it "
-            "was trained: give the archive as it was then, or train the generators again"
+            f"{synthetic.path}: its generator {saw}, and {real.path.name} has other folds or "
+            "labels than it was trained with: give the archive as it was then, or train the "
+            "generators again"
         )
     return int(fold)
 

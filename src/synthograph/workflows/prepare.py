@@ -373,20 +373,15 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
     """
     _refuse_described(request, "is an archive")
     archive = open_archive(request.source)
-    items, split = archive.items(), archive.info.split
+    items, about = archive.items(), archive.info
+    names = ("classes", "snapshots", "split", "mixture", "view", "cohort", "polygons")
+    kept = {name: getattr(about, name) for name in names}
+    kept["namespace"] = about.namespace or None
     if request.synthetic:
-        items, split = [replace(item, split=None, fold=None) for item in items], None
-    kept = {
-        "classes": archive.info.classes,
-        "namespace": archive.info.namespace or None,
-        "snapshots": archive.info.snapshots,
-        "split": split,
-        "view": archive.info.view,
-        "cohort": archive.info.cohort,
-        "polygons": archive.info.polygons,
-    }
+        items = [replace(item, split=None, fold=None) for item in items]
+        kept |= {"split": None, "mixture": None}
     if rules.invariances is None:
-        kept["invariances"] = archive.info.invariances
+        kept["invariances"] = about.invariances
     return PreparationInputs(items, rules.model_copy(update=kept), [])
 
 
@@ -406,12 +401,22 @@ def _from_layout(
     request: PrepareRequest, name: str, rules: PrepareOptions, progress: Progress
 ) -> PreparationInputs:
     """A folder of another tool, which says itself what belongs together."""
-    _refuse_described(request, f"is read as --layout {name}")
-    items, unnamed = read_layout(LAYOUTS[name], request.source)
+    plain = request.model_copy(update={"pseudonymise": None})
+    _refuse_described(plain, f"is read as --layout {name}")
+    salt = read_as(request).dicom.salt
+    items, unnamed = read_layout(LAYOUTS[name], request.source, salt=salt)
     if unnamed:
         progress.log(f"note: {unnamed} image file(s) are ignored: nothing names them")
     origin = name if any(item.split for item in items) else None
-    return PreparationInputs(items, rules.model_copy(update={"split_origin": origin}), [])
+    kept = rules.model_copy(update={"split_origin": origin})
+    return PreparationInputs(_under_pseudonyms(items, salt), kept, [])
+
+
+def _under_pseudonyms(items: Sequence[SourceItem], salt: bytes | None) -> Sequence[SourceItem]:
+    """Items that an archive calls by pseudonyms of their names, where such are wanted."""
+    if salt is None:
+        return items
+    return [replace(item, alias=pseudonym(salt, item.name)) for item in items]
 
 
 def _from_files(
@@ -430,9 +435,7 @@ def _from_files(
     if options.cohort is not None:
         found |= notes_of(options.cohort.cohort, files)
     kept = rules.model_copy(update=found)
-    secret, items = options.reading.dicom.salt, files.items
-    if secret is not None:
-        items = [replace(item, alias=pseudonym(secret, item.name)) for item in items]
+    items = _under_pseudonyms(files.items, options.reading.dicom.salt)
     return PreparationInputs(items, kept, rejects, files.left_out)
 
 

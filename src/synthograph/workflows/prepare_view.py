@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from synthograph.archive.prepare import PrepareOptions
+from synthograph.archive.reader import RowDecoder
 from synthograph.core.progress import Progress
 from synthograph.core.record import SourceItem
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.sources.base import Grey
-from synthograph.sources.readers import FileDecoder
 from synthograph.sources.view import (
     Colour,
     View,
@@ -62,8 +62,8 @@ def _told(rules: PrepareOptions, view: View, read: JsonObject) -> PrepareOptions
 def _reading(request: PrepareRequest, items: Sequence[SourceItem]) -> JsonObject:
     """What decides the pixels of DICOM files and volumes while they are read."""
     found: JsonObject = {"axis": request.axis, "spacing": request.spacing}
-    if any(isinstance(i.decode, FileDecoder) and DICOM in i.columns for i in items):
-        window = request.window
-        own = window is not None and (window in set(Grey) or parse_centred(window) is not None)
+    window, files = request.window, [i for i in items if not isinstance(i.decode, RowDecoder)]
+    own = window is not None and (window in set(Grey) or parse_centred(window) is not None)
+    if any(DICOM in item.columns for item in files):
         found["dicom"] = window if own else str(Grey.VALUES)
     return {name: value for name, value in found.items() if value is not None}

@@ -275,11 +275,10 @@ def run(
     for line in race.reasons:
         progress.log(line)
     (winner,) = (one for one in race.candidates if one.preset == race.winner)
-    going_on = {
-        "resume": begun(folder / winner.preset)[-1],
-        "kimg": winner.whole if kimg is None else kimg,
-    }
-    return train(asked.model_copy(update=going_on))
+    run = begun(folder / winner.preset)[-1]
+    if kimg is None:  # it may have been extended before
+        kimg = max(winner.whole, read_config(run).training.kimg)
+    return train(asked.model_copy(update={"resume": run, "kimg": kimg}))
 
 
 def _load(path: Path) -> Race:

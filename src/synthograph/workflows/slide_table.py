@@ -10,9 +10,9 @@ from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, write_text
-from synthograph.core.pseudonyms import pseudonym
 from synthograph.core.record import SourceItem
 from synthograph.sources.readers import FileDecoder
+from synthograph.sources.slides import stem_of
 from synthograph.sources.stains import Stain, measure_stain
 from synthograph.workflows.tables import csv_text
 
@@ -87,10 +87,9 @@ def tiles_by_slide(
 
 
 def slide_name(slide: FileDecoder) -> str:
-    """What a slide is called: its file, or the pseudonym of that where such are wanted."""
+    """What a slide is called: its file, or its group's pseudonym where such are wanted."""
     _, _, name = slide.parts[0]
-    secret = slide.reading.dicom.salt
-    return name if secret is None else pseudonym(secret, name)
+    return name if slide.reading.dicom.salt is None else slide.reading.group(stem_of(name))
 
 
 def _stain(archive: Archive, rows: Sequence[Row]) -> Stain | None:

@@ -74,7 +74,6 @@ def report_text(archive: Path, items: Sequence[SourceItem]) -> TextFound:
     sheet = archive.with_name(f"{archive.name}.text.png")
     flagged = [row for row in rows if row.columns.get(TEXT) or row.columns.get(METADATA)]
     text = [row.columns[SOURCE_FILE] for row in rows if row.columns.get(TEXT)]
-    names = list(dict.fromkeys(text))
     kinds = Counter(
         kind for row in flagged for kind in row.columns.get(METADATA, "").split(SEPARATOR) if kind
     )
@@ -94,11 +93,11 @@ def report_text(archive: Path, items: Sequence[SourceItem]) -> TextFound:
                 for r in flagged
             ),
         )
-    if names:
-        wanted = frozenset(names)
+    if text:
+        wanted = frozenset(text)
         marked = [item for item in items if item.stored_name in wanted]
         _draw(marked[:: -(-len(marked) // MAX_SHOWN)], sheet)
-    return TextFound(len(rows), names, kinds, table if flagged else None, sheet if names else None)
+    return TextFound(len(rows), text, kinds, table if flagged else None, sheet if text else None)
 
 
 def _draw(items: Sequence[SourceItem], path: Path) -> None:

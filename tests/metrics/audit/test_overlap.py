@@ -59,7 +59,7 @@ def test_empty_images_of_both_sides_say_nothing(tmp_path: Path) -> None:
     assert found.share == found.believed == 1 / 31 and found.images == 31
     assert "9 images of b of one colour" in found.notes[0]
     holdout[:] = 0
-    with pytest.raises(UserError, match="b: every image has one colour"):
+    with pytest.raises(UserError, match="b: only 0 images have more than one colour"):
         content_overlap(Index(as_set(train, "a"), tmp_path), as_set(holdout, "b"))
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import synthograph
+from synthograph.archive.reader import open_archive
 from synthograph.core.record import UnreadableError, array_of
 from synthograph.sources.layouts.base import read_layout
 from synthograph.sources.layouts.monai import Monai
@@ -42,6 +44,25 @@ def test_volumes_of_nnunet(tmp_path: Path) -> None:
     assert np.array_equal(array_of(picture.modalities["flair"])[:, :, 0], expected // 2)
     assert picture.mask is not None and np.array_equal(picture.mask, (expected > 99) * 255)
     assert items[4].columns["slice"] == "1"
+
+
+def test_groups_have_pseudonyms_where_these_are_wanted(tmp_path: Path) -> None:
+    volume(tmp_path / "a.nii", VALUES[0])
+    listed = [{"image": "a.nii"}, {"image": "b.nii", "group": "a"}]
+    (tmp_path / "datalist.json").write_text(json.dumps({"training": listed}))
+    volume(tmp_path / "b.nii", VALUES[1])
+    items, _ = read_layout(Monai(), tmp_path, salt=b"0123456789abcdef")
+    (group,) = {item.group for item in items}
+    assert group is not None and len(group) == 16 and len(items) == 6
+    (tmp_path / "salt").write_bytes(b"0123456789abcdef")
+    dest = tmp_path.with_suffix(".zip")
+    synthograph.prepare(
+        tmp_path, dest, layout="monai", invariant="none",
+        pseudonymise=tmp_path / "salt", size=8, transform="stretch", workers=1,
+    )  # fmt: skip
+    rows = open_archive(dest).rows
+    assert {row.group for row in rows} == {group}
+    assert not any("nii" in cell for row in rows for cell in row.columns.values())
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ RATE = 0.001
 OVERLAP_ALPHA = 0.01
 """Chance of so many near-duplicates by false alarms alone, below which they are believed."""
 PAIRS = 24
+MIN_SHOWN = 10
+"""Images of more than one colour, of either set."""
 
 
 def by_chance(count: float, of: float) -> float:
@@ -50,7 +52,7 @@ def content_overlap(index: Index, holdout: ImageSet, *, seed: int = 0) -> Overla
         seed: of which training images the threshold is set on, where there are many.
 
     Raises:
-        UserError: different kinds of images, too few of them, or none that shows anything.
+        UserError: different kinds of images, or too few of them that show anything.
     """
     train = index.images
     check_sets(train, holdout)
@@ -58,8 +60,11 @@ def content_overlap(index: Index, holdout: ImageSet, *, seed: int = 0) -> Overla
     chosen = chosen[~empty(train)[chosen]]
     every = (~empty(holdout)).nonzero()[:, 0]
     for side, shown in ((train, chosen), (holdout, every)):
-        if not len(shown):
-            raise UserError(f"{side.name}: every image has one colour, so nothing can be searched")
+        if len(shown) < MIN_SHOWN:
+            raise UserError(
+                f"{side.name}: only {len(shown)} images have more than one colour, at least "
+                f"{MIN_SHOWN} are needed: leave empty images out"
+            )
     blank = holdout.count - len(every)
     real = index.among_others(chosen)
     held = index.candidates(holdout, every, "hold-out against training images")

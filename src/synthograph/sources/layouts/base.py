@@ -25,9 +25,6 @@ from synthograph.sources.cells import split_of, split_words
 from synthograph.sources.items import check_partners
 from synthograph.sources.readers import find_reader, frames_of, is_image
 
-_LISTED = Reading(dicom=Dicom(captures=True))
-"""What somebody lists is wanted."""
-
 MaskOf = Callable[[Container, tuple[int, int]], np.ndarray]
 """Reads the mask of an image of a height and width; picklable."""
 
@@ -143,7 +140,7 @@ class EntryDecoder:
             raise UnreadableError(f"{names[0]} and its further channels differ in size or depth")
         return np.concatenate(arrays, axis=2)
 
-    def apart(self) -> list[tuple["EntryDecoder", Frame]]:
+    def apart(self, reading: Reading) -> list[tuple["EntryDecoder", Frame]]:
         """A decoder of each image of the files, such as the slices of volumes; one that says why
         where there is none.
         """
@@ -152,8 +149,8 @@ class EntryDecoder:
         file = SourceFile(self.source, first)
         partners = [(kinds.get(other, MASKS), self.source, other) for other in others]
         try:
-            frames = list(frames_of(file, _LISTED)) or [Frame()]
-            check_partners(file, frames, partners, _LISTED)
+            frames = list(frames_of(file, reading)) or [Frame()]
+            check_partners(file, frames, partners, reading)
             if frames[0].name and not isinstance(self.mask, MaskFile | None):
                 raise UnreadableError(f"holds {len(frames)} images, and regions are of one")
         except UnreadableError as error:
@@ -165,17 +162,21 @@ class EntryDecoder:
         return replace(self, mask=mask, frame=frame)
 
 
-def read_layout(layout: Layout, path: Path) -> tuple[list[SourceItem], int]:
+def read_layout(
+    layout: Layout, path: Path, *, salt: bytes | None = None
+) -> tuple[list[SourceItem], int]:
     """The images of a folder as source items, and how many image files there are that it does not
     name.
 
     Args:
         layout: of the folder.
         path: folder or zip, or a JSON file in its folder.
+        salt: what pseudonyms of groups are made with; None to keep names.
 
     Raises:
         UserError: it is not of this layout, contradicts itself, or names files that are missing.
     """
+    reading = Reading(dicom=Dicom(captures=True, salt=salt))  # what somebody lists is wanted
     named = path.name if path.suffix.lower() == ".json" else ""
     source = open_container(path.parent if named else path, "SOURCE")
     members = source.members()
@@ -189,7 +190,11 @@ def read_layout(layout: Layout, path: Path) -> tuple[list[SourceItem], int]:
             raise UserError(f"{path}: lists {missing[0]!r}, {why}")
         used.update(decoder.names)
         where = f"{path}: {decoder.names[0]}"
-        items += [_item(one, frame, entry.known, where) for one, frame in decoder.apart()]
+        for one, frame in decoder.apart(reading):
+            known = {**entry.known}
+            if group := known.pop("group", ""):
+                frame = replace(frame, group=reading.group(group))
+            items.append(_item(one, frame, known, where))
     if not items:
         raise UserError(f"{path}: lists no image")
     return items, sum(is_image(name) for name in there - used)
@@ -214,7 +219,7 @@ def _item(decoder: EntryDecoder, frame: Frame, said: Mapping[str, str], where: s
         f"{name}#{frame.name}" if frame.name else name,
         decoder,
         known.pop("label", None),
-        known.pop("group", frame.group),
+        frame.group,
         {**frame.columns, **known},
         cast(Origin, origin),
         split_of(split),
