@@ -40,7 +40,6 @@ def test_only_what_never_changes_meaning_where_nobody_said(data: Path) -> None:
 def test_a_word_against_the_archive_is_refused(data: Path, tmp_path: Path) -> None:
     stated = tmp_path / "stated.zip"
     sg.prepare(data, stated, invariant="none")
-    split_archive(stated, SplitOptions(test=0.3, val=0.2))
     with pytest.raises(UserError, match="would change what its images mean"):
         notes(stated, invariant="mirror")
     with pytest.raises(UserError, match="'mirror' would change what these images mean"):
