@@ -209,9 +209,9 @@ def refuse_seen_recoded(
     known = training_images(info.data, info.group_digests, (model, images.archive.path))
     if known is None:
         return [
-            f"{info.data} with the images that trained {model.name} lies neither beside it nor "
-            f"beside {images.archive.path.name}: whether images show its pictures as other pixels "
-            "cannot be checked; put it there to know"
+            f"{info.data} with the images that trained {model.name} lies neither beside it, nor "
+            f"beside {images.archive.path.name}, nor in the working folder: whether images show "
+            "its pictures as other pixels cannot be checked; put it there to know"
         ]
     what = f"images that trained {model.name}"
     return refuse_recoded(images, known, what, progress)
