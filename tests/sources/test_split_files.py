@@ -1,5 +1,6 @@
 """Official splits as lists of files."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,51 @@ def test_a_list_of_training_images_alone_says_nothing_of_others(tmp_path: Path) 
     source = draw(tmp_path / "set", *(f"{n}.png" for n in range(4)))
     found = read(source, split_files=[write(tmp_path / "train.txt", "1.png\n3.png\n")])
     assert [reject.reason for reject in found.rejects] == ["no row in train.txt"] * 2
+
+
+def test_an_object_gives_the_lists_by_split(tmp_path: Path) -> None:
+    source = draw(tmp_path / "set", *(f"{n}.png" for n in range(4)))
+    inner = {"train": ["0.png", "1.png"], "val": ["2.png"]}
+    (tmp_path / "data_split_1.json").write_text(json.dumps(inner, indent=2))
+    (tmp_path / "ext_test_fnames.json").write_text(json.dumps({"test": ["3.png"]}))
+    files = [str(tmp_path / name) for name in ("data_split_1.json", "ext_test_fnames.json")]
+    for given in (files, [files[0], f"test={files[1]}"]):
+        found = read(source, split_files=given)
+        assert [item.split for item in found.items] == ["train", "train", "val", "test"]
+        assert not found.rejects
+
+
+@pytest.mark.parametrize("file", ["part1.json", "part1.txt"])
+def test_a_list_in_json_is_of_the_split_in_front(tmp_path: Path, file: str) -> None:
+    text = write(tmp_path / file, json.dumps(["a/1.png", "3.png"], indent=2))
+    rows = read_split_files([f"test={text}"]).rows
+    assert [(row.file, row.split) for row in rows] == [("a/1.png", "test"), ("3.png", "test")]
+    with pytest.raises(UserError, match=r"which split is it\?"):
+        read_split_files([text])
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (
+            {"test": ["1.png"], "train": ["2.png"]},
+            "images of 'train' and says itself .* leave 'test=' out",
+        ),
+        ({"test": [1, 2]}, "test, entry 1: 1 is no file name; list the image files of each split"),
+        ([["1.png", 0]], r"list.json, entry 1: \['1.png', 0\] is no file name"),
+        ({"labels": [["1.png", 0]]}, "'labels' names no split; .* whose keys are splits"),
+        ({"test": "1.png"}, "'test' must be a list of file names"),
+        (7, "must be a list of file names, or an object of lists by split"),
+    ],
+)
+def test_json_that_is_refused(tmp_path: Path, content: object, reason: str) -> None:
+    for indent in (None, 2):
+        (tmp_path / "list.json").write_text(json.dumps(content, indent=indent))
+        with pytest.raises(UserError, match=reason):
+            read_split_files([f"test={tmp_path / 'list.json'}"])
+
+
+def test_lists_that_fit_no_image_have_no_columns_to_choose(tmp_path: Path) -> None:
+    source = draw(tmp_path / "set", "1.png")
+    with pytest.raises(UserError, match="list the images by the names that they have here"):
+        read(source, split_files=[write(tmp_path / "test.txt", "other.png\n")])

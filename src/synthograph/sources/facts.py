@@ -207,14 +207,18 @@ def _guessed(images: Sequence[str], levels: Levels) -> str:
 
 
 def _table_facts(
-    table: LabelTable, images: Sequence[str], folder: str, remarks: list[str]
+    table: LabelTable,
+    images: Sequence[str],
+    folder: str,
+    remarks: list[str],
+    way_out: str = "choose the column with --column file=NAME",
 ) -> Facts:
     rows = table.match(images, folder)
     if not rows:
         example = repr(table.rows[0].file) if table.rows else "nothing"
         raise UserError(
             f"{table.origin}: no row fits an image; the table names {example}, the first image is "
-            f"{images[0]!r}; choose the column with --column file=NAME"
+            f"{images[0]!r}; {way_out}"
         )
     remarks.extend(table.remarks)
     above = Counter(folder_above(name, row.file) for name, row in rows.items())
@@ -236,7 +240,8 @@ def _table_facts(
 
 def _list_facts(lists: LabelTable, images: Sequence[str], folder: str, remarks: list[str]) -> Facts:
     """What lists by split say; where none is of training images, all that they lack train."""
-    facts = _table_facts(lists, images, folder, remarks)
+    way_out = "list the images by the names that they have here"
+    facts = _table_facts(lists, images, folder, remarks, way_out)
     rest = [name for name in images if name not in facts.rows]
     if not rest or any(row.split == "train" for row in lists.rows):
         return facts
