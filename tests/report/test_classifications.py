@@ -43,6 +43,7 @@ def evaluation() -> ClassifierEvaluation:
         classes=("good", "<bad>"),
         scores=tuple(scores),
         confusion=((18, 2), (4, 16)),
+        confusion_by_group=((9, 1), (3, 7)),
         calibration=CalibrationCurve(said=(0.6, 0.9), came=(0.5, 0.9), counts=(20, 20), error=0.05),
         curves=(curve,),
         majority=0.5,
@@ -72,15 +73,23 @@ def test_pictures_are_on_the_page_and_names_are_escaped(tmp_path: Path) -> None:
     evaluation().save(file)
     write_report([file], page)
     html = page.read_text()
-    assert html.count('class="square"') == 4
+    assert html.count('class="square"') == 5
     assert "&lt;bad&gt;" in html
     assert "<bad>" not in html
     assert "70 real" not in html
     assert "100 real and 50 synthetic images" in html
 
 
-def test_files_of_before_have_no_curves() -> None:
+def test_confusion_is_drawn_of_images_and_of_groups() -> None:
+    images, groups = list(drawings(evaluation()))[-2:]
+    assert images.startswith("Images by true class")
+    assert groups.startswith("Groups, by the mean probability of their images, by true class")
+
+
+def test_files_of_before_have_no_curves_and_no_confusion_by_group() -> None:
+    later = ("curves", "confusion_by_group")
     old = ClassifierEvaluation.parse(
-        {k: v for k, v in evaluation().tree().items() if k != "curves"}, "old.json"
+        {k: v for k, v in evaluation().tree().items() if k not in later}, "old.json"
     )
     assert len(drawings(old)) == 2
+    assert later[1] not in old.tree()

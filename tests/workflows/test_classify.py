@@ -39,6 +39,7 @@ def test_a_plain_difference_is_learned_and_scored(trained: tuple[Path, Path]) ->
     assert by_name["auroc"].interval is not None
     assert {"sensitivity", "specificity"} <= by_name.keys()
     assert sum(map(sum, found.confusion)) == found.images
+    assert found.confusion_by_group == ()  # no patient has two images of a class
     assert found.groups == found.images // 2
     assert 0 <= found.model.threshold <= 1
 
@@ -140,10 +141,14 @@ def test_by_a_column(tmp_path: Path, trained: tuple[Path, Path]) -> None:
         for number, row in enumerate(archive.rows)
     ]
     rewrite(archive, rows)
-    found = sg.classify_evaluate(model=model, data=str(path), by="site").evaluation
+    result = sg.classify_evaluate(model=model, data=str(path), by="site")
+    found = result.evaluation
     assert {(each.column, each.level) for each in found.scores} >= {("site", "a"), ("site", "b")}
     groups = next(each for each in found.scores if each.unit == "group")
     assert groups.images == groups.groups == 12  # one prediction for each
+    assert [sum(row) for row in found.confusion] == [12, 12]
+    assert [sum(row) for row in found.confusion_by_group] == [6, 6]
+    assert any(line.startswith("Groups, by the mean") for line in result.lines())
     with pytest.raises(UserError, match="no such column: did you mean 'site'"):
         sg.classify_evaluate(model=model, data=str(path), by="sites")
 

@@ -1,6 +1,6 @@
 """Scores of classifiers in tables and pictures: the same words for the page and for the console."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from synthograph.report.squares import SquareLine, matrix, square
 from synthograph.report.tables import TableText, score_cell, scores_title, size_cell, three
@@ -122,10 +122,19 @@ def drawings(found: ClassifierEvaluation) -> dict[str, str]:
         name=f"reliability of {of}",
         even=True,
     )
-    pictures["Images by true class (rows) and decided class (columns)."] = matrix(
-        found.confusion, found.classes, name=f"confusion matrix of {of}"
-    )
+    for title, counts in confusions(found).items():
+        pictures[f"{title}."] = matrix(counts, found.classes, name=f"{title}, {of}")
     return pictures
+
+
+def confusions(found: ClassifierEvaluation) -> dict[str, Sequence[Sequence[int]]]:
+    """Title and counts of the confusion matrices: of images, and of groups where they are fewer."""
+    axes = "by true class (rows) and decided class (columns)"
+    shown: dict[str, Sequence[Sequence[int]]] = {f"Images {axes}": found.confusion}
+    if found.confusion_by_group:
+        title = f"Groups, by the mean probability of their images, {axes}"
+        shown[title] = found.confusion_by_group
+    return shown
 
 
 def classification_tree(found: ClassifierEvaluation) -> Tree:

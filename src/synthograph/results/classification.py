@@ -13,6 +13,7 @@ from synthograph.results.base import (
     Prose,
     Schema,
     Share,
+    UnlessEmpty,
 )
 
 Unit = Literal["image", "group"]
@@ -100,6 +101,9 @@ class ClassifierEvaluation(Document):
     scores: Many[ScoreValue]
     confusion: Many[Many[Count]]
     """True classes in rows, decided ones in columns."""
+    confusion_by_group: UnlessEmpty[Many[Many[Count]]] = ()
+    """The same of groups by the mean probability of their images, a group once for every class of
+    its images; empty where no group has several images of a class, and in older files."""
     calibration: CalibrationCurve
     curves: IfGiven[Many[ClassCurve]] = ()
     """Of two classes, the second."""

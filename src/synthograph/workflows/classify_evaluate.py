@@ -18,7 +18,7 @@ from synthograph.core.version import VERSION
 from synthograph.downstream import classifier
 from synthograph.downstream.classifier import Classifier
 from synthograph.features.base import Extractor
-from synthograph.report.classifications import tables
+from synthograph.report.classifications import confusions, tables
 from synthograph.results.classification import (
     CalibrationCurve,
     ClassCurve,
@@ -50,12 +50,13 @@ class ClassifyEvaluateResult(Result):
     out: Path | None
 
     def lines(self) -> Iterator[str]:
-        """Scores with intervals, the confusion matrix, calibration and the baseline."""
+        """Scores with intervals, confusion matrices, calibration and the baseline."""
         found = self.evaluation
         for each in tables(found):
             yield from worded_lines(each)
-        yield "Images by true class (rows) and decided class (columns)"
-        yield from table_lines(_confusion(found))
+        for title, counts in confusions(found).items():
+            yield title
+            yield from table_lines(_confusion(found.classes, counts))
         yield f"calibration error: {number(found.calibration.error)}"
         yield from (f"note: {note}" for note in found.notes)
         if self.out is not None:
@@ -130,7 +131,7 @@ def _evaluation(
         for score in scores.scores_of(predicted.classes)
     ]
     said = scores.reliability(predicted)
-    table = scores.confusion(predicted, torch.ones(1, len(predicted)).double())[0].long()
+    groups = predicted.by_group()
     if unlike > 0.05 * len(predicted):
         notes.append(
             f"{unlike} of {len(predicted)} images are less like the training images than 99 % of "
@@ -152,7 +153,8 @@ def _evaluation(
         images=len(predicted),
         groups=len(predicted.groups.unique()),
         scores=tuple(values),
-        confusion=tuple(tuple(row) for row in table.tolist()),
+        confusion=_counts(predicted),
+        confusion_by_group=_counts(groups) if len(groups) < len(predicted) else (),
         calibration=CalibrationCurve(
             said=tuple(said.said.tolist()),
             came=tuple(said.came.tolist()),
@@ -167,6 +169,11 @@ def _evaluation(
         extractor=extractor.describe(),
         notes=tuple(notes),
     )
+
+
+def _counts(predicted: Predictions) -> tuple[tuple[int, ...], ...]:
+    once = torch.ones(1, len(predicted), dtype=torch.float64)
+    return tuple(tuple(row) for row in scores.confusion(predicted, once)[0].long().tolist())
 
 
 def _curves(predicted: Predictions, classes: Sequence[str]) -> Iterator[ClassCurve]:
@@ -186,8 +193,8 @@ def _curves(predicted: Predictions, classes: Sequence[str]) -> Iterator[ClassCur
             )
 
 
-def _confusion(found: ClassifierEvaluation) -> Table:
-    table = Table("true class", *(Column(Text(name), justify="right") for name in found.classes))
-    for name, row in zip(found.classes, found.confusion, strict=True):
+def _confusion(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Table:
+    table = Table("true class", *(Column(Text(name), justify="right") for name in classes))
+    for name, row in zip(classes, counts, strict=True):
         table.add_row(Text(name), *map(str, row))
     return table
