@@ -12,6 +12,7 @@ import synthograph
 from synthograph.archive.reader import open_archive
 from synthograph.core.record import UnreadableError, array_of
 from synthograph.sources.layouts.base import read_layout
+from synthograph.sources.layouts.coco import Coco
 from synthograph.sources.layouts.monai import Monai
 from synthograph.sources.layouts.nnunet import NnUnet
 
@@ -85,3 +86,29 @@ def test_partners_that_do_not_fit(tmp_path: Path, image: str, mask: str, reason:
     assert item.group == "P1"
     with pytest.raises(UnreadableError, match=reason):
         item.decode()
+
+
+def test_numbers_with_decimals_are_known(tmp_path: Path) -> None:
+    """A column with a gap has them for every number, such as that of a patient."""
+    for name in "abc":
+        Image.fromarray(VALUES[0, :, :, 0]).save(tmp_path / f"{name}.png")
+    images = [
+        {"id": 1, "file_name": "a.png", "group": 7, "age": 63.5},
+        {"id": 2, "file_name": "b.png", "group": 7.0, "age": 70.0},
+        {"id": 3, "file_name": "c.png", "group": None},
+    ]
+    tree = {"images": images, "annotations": [], "categories": []}
+    (tmp_path / "coco.json").write_text(json.dumps(tree))
+    items, _ = read_layout(Coco(), tmp_path / "coco.json")
+    assert [item.group for item in items] == ["7", "7", None]
+    assert [item.columns.get("age") for item in items] == ["63.5", "70", None]
+    listed = [
+        {"image": "a.png", "label": 1.0, "group": 7.0},
+        {"image": "b.png", "label": 0.5},
+        {"image": "c.png", "class": 2.0},
+    ]
+    tree = {"labels": {"0": "healthy", "1": "ill"}, "training": listed}
+    (tmp_path / "monai.json").write_text(json.dumps(tree))
+    items, _ = read_layout(Monai(), tmp_path / "monai.json")
+    assert [item.label for item in items] == ["ill", "0.5", "2"]
+    assert items[0].group == "7"

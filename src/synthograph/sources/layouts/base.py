@@ -243,13 +243,20 @@ def read_json(source: Container, name: str) -> JsonObject:
 
 
 def texts_of(tree: JsonObject, but: Iterable[str]) -> dict[str, str]:
-    """The entries of an object that are text or whole numbers, as text."""
+    """The entries of an object that are text or numbers, as text."""
     own = {name: value for name, value in tree.items() if name not in set(but)}
     return {
-        name: str(value)
+        name: text_of(value)
         for name, value in own.items()
-        if isinstance(value, str | int) and not isinstance(value, bool)
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
     }
+
+
+def text_of(value: str | float) -> str:
+    """Text or a number as text. A whole number has no decimals: a program that keeps numbers
+    writes 7 as 7.0 where others are missing.
+    """
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def objects_of(tree: JsonObject, key: str, where: str) -> list[JsonObject]:

@@ -5,7 +5,14 @@ from collections.abc import Iterable
 from synthograph.core.errors import UserError
 from synthograph.core.untrusted.containers import Container
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.sources.layouts.base import Entry, MaskFile, objects_of, read_json, texts_of
+from synthograph.sources.layouts.base import (
+    Entry,
+    MaskFile,
+    objects_of,
+    read_json,
+    text_of,
+    texts_of,
+)
 from synthograph.sources.readers import is_image
 
 LISTS = {"training": "train", "validation": "val", "test": "test"}
@@ -45,11 +52,11 @@ def _entries(tree: JsonObject, where: str, there: set[str]) -> Iterable[Entry]:
                 raise UserError(f"{where}: label {label!r:.80} is neither number nor text")
             mask = str(label).removeprefix("./") if isinstance(label, str) else ""
             if "class" in item:
-                known["label"] = str(item["class"])
+                known["label"] = text_of(item["class"])
             elif label is not None and mask not in there:
                 if is_image(mask):
                     raise UserError(f"{where}: lists {mask!r:.200}, which is not there")
-                known["label"] = str(classes.get(str(label), label))
+                known["label"] = str(classes.get(text_of(label), text_of(label)))
             named = [str(n) for n in names[: len(files)]] or ["image"]
             if len(named) < len(files):
                 named = [f"image{n}" for n in range(len(files))]
