@@ -138,7 +138,12 @@ class EntryDecoder:
         arrays = [array_of(part) for part in parts]
         if len({(a.shape, a.dtype) for a in arrays}) > 1:
             raise UnreadableError(f"{names[0]} and its further channels differ in size or depth")
-        return np.concatenate(arrays, axis=2)
+        joined = np.concatenate(arrays, axis=2)
+        if joined.shape[2] not in (1, 3):
+            raise UnreadableError(
+                f"{names[0]} and its further channels have {joined.shape[2]} together, expected 3"
+            )
+        return joined
 
     def apart(self, reading: Reading) -> list[tuple["EntryDecoder", Frame]]:
         """A decoder of each image of the files, such as the slices of volumes; one that says why

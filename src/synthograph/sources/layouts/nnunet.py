@@ -1,7 +1,7 @@
 """Dataset folders of nnU-Net v2."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from synthograph.core.errors import UserError
 from synthograph.core.record import UnreadableError
@@ -11,13 +11,14 @@ from synthograph.sources.layouts.base import Entry, MaskFile, read_json
 
 DESCRIPTION, TABLE = "dataset.json", "synthograph.csv"
 IGNORED = 255
-RGB = ("R", "G", "B")
+COLOURS = "rgb"
 _CASE = re.compile(r"images(Tr|Ts)/(.+)_(\d{4})(\..+)")
 
 
 class NnUnet:
-    """Channels `NAME.0`, `NAME.1`, ... are one modality, and so are R, G and B; `ignore` becomes
-    255. What a case belongs to is read from the table beside it, where there is one.
+    """Channels `NAME.0`, `NAME.1` and `NAME.2` are one modality, and so are three colours in one
+    file; others that share a name are numbered. `ignore` becomes 255. What a case belongs to is
+    read from the table beside it, where there is one.
     """
 
     name = "nnunet"
@@ -39,36 +40,51 @@ class NnUnet:
         cases: dict[tuple[str, str], dict[int, str]] = {}
         for match in filter(None, map(_CASE.fullmatch, names)):
             cases.setdefault((match[1], match[2]), {})[int(match[3])] = match[0]
+        colour = _is_colour(channels) and all(list(files) == [0] for files in cases.values())
+        count = 1 if colour else len(channels)
         for (part, case), files in cases.items():
-            if len(files) != _count(channels):
-                there = f"{len(files)} of {_count(channels)} files"
-                raise UserError(f"{source}: case {case!r} has {there}")
+            if len(files) != count:
+                raise UserError(f"{source}: case {case!r} has {len(files)} of {count} files")
             ending = files[min(files)].rpartition(f"{case}_{min(files):04d}")[2]
             mask = f"labels{part}/{case}{ending}"
             facts = known.get(case, {"split": "test"} if part == "Ts" else {})
             yield Entry(
-                _modalities(channels, files),
+                {"image": [files[0]]} if colour else _modalities(channels, files),
                 facts,
                 MaskFile(mask, values) if mask in names else None,
             )
 
 
-def _count(channels: JsonObject) -> int:
-    """Files of a case: a colour image is one, whatever its channels are called."""
-    return 1 if list(channels.values()) == list(RGB) else len(channels)
+def _is_colour(channels: JsonObject) -> bool:
+    """Whether one file may hold them all: three colours, or one normalisation thrice."""
+    names = [str(name) for name in channels.values()]
+    initials = "".join(name[:1] for name in names).casefold()
+    return len(names) == len(COLOURS) and (initials == COLOURS or len(set(names)) == 1)
 
 
 def _modalities(channels: JsonObject, files: Mapping[int, str]) -> dict[str, list[str]]:
     """Modality -> its files."""
-    names = [str(channels.get(str(number), number)) for number in sorted(files)]
-    if names[0] == RGB[0]:
-        return {"image": list(files.values())}
-    found: dict[str, list[str]] = {}
-    for number, name in zip(sorted(files), names, strict=True):
-        head, dot, last = name.rpartition(".")
-        found.setdefault(_word(head if dot and last.isdecimal() else name), []).append(
-            files[number]
-        )
+    numbers = sorted(files)
+    names = [str(channels.get(str(number), number)) for number in numbers]
+    words: list[str] = []
+    parts: list[list[str]] = []
+    while names:
+        head = names[0].removesuffix(".0")
+        count = 3 if names[:3] == [f"{head}.{place}" for place in range(3)] else 1
+        words.append(_word(head if count > 1 else names[0]))
+        parts.append([files[number] for number in numbers[:count]])
+        names, numbers = names[count:], numbers[count:]
+    return dict(zip(_distinct(words), parts, strict=True))
+
+
+def _distinct(words: Sequence[str]) -> list[str]:
+    """Words, numbered where several are the same: nnU-Net's names say how to normalise."""
+    found: list[str] = []
+    for place, word in enumerate(words):
+        name = word if words.count(word) == 1 else f"{word}{words[:place].count(word)}"
+        while name in found or (name != word and name in words):
+            name = f"{name}_"
+        found.append(name)
     return found
 
 
