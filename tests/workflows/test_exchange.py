@@ -153,6 +153,30 @@ def test_a_datalist_of_others(tmp_path: Path) -> None:
     assert "note: 1 image file(s) are ignored: nothing names them" in told
 
 
+def test_a_list_without_images_says_no_split(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    tree = {"training": [{"image": "a.png"}], "validation": [], "test": []}
+    (tmp_path / "list.json").write_text(json.dumps(tree))
+    back(tmp_path, tmp_path / "b.zip", layout="monai")
+    assert [row.split for row in open_archive(tmp_path / "b.zip").rows] == [None]
+
+
+def test_modalities_that_have_no_file_of_their_own(tmp_path: Path) -> None:
+    """One file with several, as in the Medical Segmentation Decathlon, or named by one word."""
+    for name in "ab":
+        Image.new("L", (8, 8), ord(name)).save(tmp_path / f"{name}.png")
+    listed = {"training": [{"image": ["a.png", "b.png"]}]}
+    names = ["FLAIR", "T1w", "T2w"]
+    tree = {"modality": {str(n): name for n, name in enumerate(names)}, **listed}
+    (tmp_path / "list.json").write_text(json.dumps(tree))
+    with pytest.raises(UserError, match=r"FLAIR, T1w, T2w, and 'a.png' stands for 2 of them"):
+        back(tmp_path, tmp_path / "b.zip", layout="monai")
+    (tmp_path / "list.json").write_text(json.dumps({**tree, "modality": {"0": "MR", "1": "MR"}}))
+    back(tmp_path, tmp_path / "b.zip", layout="monai")
+    spec = open_archive(tmp_path / "b.zip").info.spec
+    assert spec.modalities == {"image0": 1, "image1": 1}
+
+
 def test_nnunet_keeps_its_rules(tmp_path: Path) -> None:
     archive = make(tmp_path / "a.zip", {"t1": 1, "flair": 1}, 16)
     with pytest.raises(UserError, match="name the folder .*Dataset501_a"):

@@ -39,7 +39,8 @@ def _entries(tree: JsonObject, where: str, there: set[str]) -> Iterable[Entry]:
     names = list(modalities.values()) if isinstance(modalities, dict) else []
     labels = tree.get("labels")
     classes = labels if isinstance(labels, dict) else {}
-    lists = {key: _items(tree, key, where) for key in LISTS if key in tree}
+    every = {key: _items(tree, key, where) for key in LISTS if key in tree}
+    lists = {key: items for key, items in every.items() if items}
     stated = any("split" in item for items in lists.values() for item in items)
     for key, items in lists.items():
         for item in items:
@@ -57,8 +58,14 @@ def _entries(tree: JsonObject, where: str, there: set[str]) -> Iterable[Entry]:
                 if is_image(mask):
                     raise UserError(f"{where}: lists {mask!r:.200}, which is not there")
                 known["label"] = str(classes.get(text_of(label), text_of(label)))
-            named = [str(n) for n in names[: len(files)]] or ["image"]
-            if len(named) < len(files):
+            if len(names) > len(files):
+                raise UserError(
+                    f"{where}: modality names {', '.join(map(str, names)):.200}, and {files[0]!r} "
+                    f"stands for {len(files)} of them: save each as a file of its own and list "
+                    "these under image; colours of one image are one modality"
+                )
+            named = [str(n) for n in names] or ["image"]
+            if len(set(named)) < len(files):
                 named = [f"image{n}" for n in range(len(files))]
             parts = {name: [file] for name, file in zip(named, files, strict=True)}
             yield Entry(parts, known, MaskFile(mask) if mask in there else None)
