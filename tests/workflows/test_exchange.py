@@ -1,6 +1,7 @@
 """Archives to the folders of other tools and back: nothing is lost that the folder can hold."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,11 +25,16 @@ KINDS = [({"image": 3}, 8), ({"t1": 1, "flair": 1}, 16)]
 SPLITS = ("train", "train", "val", "test", "train", "val")
 
 
-def make(path: Path, modalities: dict[str, int], bits: int) -> Path:
+def make(
+    path: Path,
+    modalities: dict[str, int],
+    bits: int,
+    splits: Sequence[str | None] = SPLITS,
+) -> Path:
     """Six images: two classes, three patients, three splits, masks but for the last one."""
     rng, dtype = np.random.default_rng(0), np.uint8 if bits == 8 else np.uint16
     writer = ArchiveWriter(path, {})
-    for number, split in enumerate(SPLITS):
+    for number, split in enumerate(splits):
         pixels = {
             n: rng.integers(0, 2**bits, (8, 12, c)).astype(dtype) for n, c in modalities.items()
         }
@@ -88,7 +94,39 @@ def test_there_and_back(kind: str, modalities: dict[str, int], bits: int, tmp_pa
     assert open_archive(tmp_path / "b.zip").info.spec.bits == bits
 
 
-OWN = ("file_name", "masks_file_name", "id", "width", "license", "masked", "image", "class")
+@pytest.mark.parametrize(
+    "modalities",
+    [{"vis": 3}, {"grey": 1}, {"first": 1, "mask": 1}, {"R": 1, "x_file_name": 3, "image": 1}],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_names_of_modalities_and_that_there_is_no_split_come_back(
+    kind: str, modalities: dict[str, int], tmp_path: Path
+) -> None:
+    archive = make(tmp_path / "a.zip", modalities, 8, [None] * 6)
+    folder = tmp_path / "Dataset501_Cells"
+    to(archive, kind, folder)
+    back(folder, tmp_path / "b.zip", layout=kind)
+    wanted = content(archive)
+    if kind == "nnunet":
+        wanted = {pixels: known for pixels, known in wanted.items() if known[-1] is not None}
+    assert content(tmp_path / "b.zip") == wanted
+    assert list(open_archive(tmp_path / "b.zip").info.spec.modalities.items()) == list(
+        modalities.items()
+    )
+
+
+OWN = (
+    "file_name",
+    "file_name_modality",
+    "masks_file_name",
+    "id",
+    "width",
+    "license",
+    "masked",
+    "image",
+    "class",
+)
 """Names that some format gives a meaning of its own."""
 
 

@@ -86,10 +86,18 @@ def renamed(columns: Mapping[str, str], taken: Callable[[str], bool]) -> dict[st
     return found
 
 
-def table_of(rows: Sequence[tuple[str, Row]], first: str = "file") -> bytes:
-    """A table of what is known of images, by their names."""
+def table_of(
+    rows: Sequence[tuple[str, Row]], first: str = "file", always: Sequence[str] = ()
+) -> bytes:
+    """A table of what is known of images, by their names.
+
+    Args:
+        rows: with the name of each.
+        first: column of the names.
+        always: columns that stand there even if no row fills them.
+    """
     every = [{first: name, **known_of(row)} for name, row in rows]
-    columns = list(dict.fromkeys(name for one in every for name in one))
+    columns = list(dict.fromkeys(name for one in [*every, always] for name in one))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()

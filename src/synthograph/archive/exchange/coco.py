@@ -46,9 +46,10 @@ class Coco:
                 "file_name": name,
                 "height": spec.height,
                 "width": spec.width,
+                "modality": first,
             }
             if further:
-                image |= {"modality": first, "modalities": further}
+                image["modalities"] = further
             if has_mask(archive, row):
                 image["masked"] = True
             images, regions = documents.setdefault(split, ([], []))

@@ -13,6 +13,8 @@ from synthograph.core.progress import Track
 from synthograph.core.spec import MASKS
 
 METADATA, FILE = "metadata.csv", "file_name"
+FIRST = f"{FILE}_modality"
+"""Column with the name of the first modality, which `file_name` does not say."""
 _FILES = re.compile(f"(.*_)?{FILE}s?")
 """Columns that hold names of files."""
 UNSPLIT = "train"
@@ -39,17 +41,17 @@ class HuggingFace:
             name, place = f"{case_of(number)}.png", folder / (row.split or UNSPLIT)
             kinds = [*others, *([MASKS] if has_mask(archive, row) else [])]
             copy_files(archive, row, {first: place / name, **{k: place / k / name for k in kinds}})
-            files = {f"{kind}_{FILE}": f"{kind}/{name}" for kind in kinds}
+            files = {FIRST: first, **{f"{kind}_{FILE}": f"{kind}/{name}" for kind in kinds}}
             listed.setdefault(row.split or UNSPLIT, []).append((name, _with(row, files)))
         for split, rows in listed.items():
-            (folder / split / METADATA).write_bytes(table_of(rows, FILE))
+            (folder / split / METADATA).write_bytes(table_of(rows, FILE, ["split"]))
         return len(archive.rows)
 
 
 def _with(row: Row, files: dict[str, str]) -> Row:
-    """The row with the names of its further files in columns."""
+    """The row with its first modality and the names of its further files in columns."""
     return replace(row, columns={**files, **renamed(row.columns, _is_taken)})
 
 
 def _is_taken(name: str) -> bool:
-    return _FILES.fullmatch(name) is not None
+    return name == FIRST or _FILES.fullmatch(name) is not None

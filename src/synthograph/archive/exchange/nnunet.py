@@ -69,6 +69,7 @@ class NnUnet:
                 "numTraining": sum(row.split != "test" for _, row in rows),
                 "file_ending": ".png",
                 "mask_values": {str(place): value for value, place in numbers.items()},
+                "modalities": list(archive.info.spec.modalities),
             },
         )
         (folder / TABLE).write_bytes(table_of(named))

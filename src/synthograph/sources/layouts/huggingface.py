@@ -12,11 +12,13 @@ from synthograph.sources.cells import split_of
 from synthograph.sources.layouts.base import Entry, MaskFile
 
 METADATA, FILE = "metadata.csv", "file_name"
+FIRST = f"{FILE}_modality"
+"""Column of our own folders with the name of the first modality."""
 
 
 class HuggingFace:
     """`file_name` is the first modality, `NAME_file_name` a further one or the mask; the folder is
-    the split unless a column says it.
+    the split unless a column says it. In folders of ours a modality may be called `mask`.
     """
 
     name = "huggingface"
@@ -53,10 +55,11 @@ def _lines(source: Container, table: str) -> Iterable[Entry]:
 
 
 def _entry(row: dict[str, str], folder: str, *, has_split: bool) -> Entry:
-    files = {"image": [folder + row.pop(FILE)]}
+    ours, first = FIRST in row, row.pop(FIRST, "image")
+    files = {first: [folder + row.pop(FILE)]}
     further = {n: row.pop(n) for n in list(row) if n.endswith(f"_{FILE}")}
     named = {name.removesuffix(f"_{FILE}"): folder + file for name, file in further.items()}
-    mask = named.pop(MASKS, None) or named.pop("mask", None)
+    mask = named.pop(MASKS, None) or (None if ours else named.pop("mask", None))
     files |= {name: [file] for name, file in named.items()}
     split = split_of(folder.strip("/").rpartition("/")[2])
     if not has_split and split:

@@ -36,7 +36,8 @@ class NnUnet:
         channels = tree.get("channel_names")
         if not isinstance(channels, dict) or not isinstance(tree.get("labels"), dict):
             raise UserError(f"{source}/{DESCRIPTION}: has no channel_names and labels of nnU-Net")
-        values, known = _values(tree), _table(source, names)
+        values, known, own = _values(tree), _table(source, names), tree.get("modalities")
+        whole = _word(str(own[0])) if isinstance(own, list) and len(own) == 1 else "image"
         cases: dict[tuple[str, str], dict[int, str]] = {}
         for match in filter(None, map(_CASE.fullmatch, names)):
             cases.setdefault((match[1], match[2]), {})[int(match[3])] = match[0]
@@ -49,7 +50,7 @@ class NnUnet:
             mask = f"labels{part}/{case}{ending}"
             facts = known.get(case, {"split": "test"} if part == "Ts" else {})
             yield Entry(
-                {"image": [files[0]]} if colour else _modalities(channels, files),
+                {whole: [files[0]]} if colour else _modalities(channels, files),
                 facts,
                 MaskFile(mask, values) if mask in names else None,
             )
