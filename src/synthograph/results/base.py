@@ -186,12 +186,13 @@ class Document(Schema):
         return self
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path | str) -> Self:
         """Read a file.
 
         Raises:
             UserError: too large, not JSON, or an entry is missing or of another type.
         """
+        path = Path(path)
         return cls.parse(read_tree(path), path.name)
 
     def save(self, path: Path) -> None:

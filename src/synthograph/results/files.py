@@ -24,12 +24,13 @@ def is_page(path: Path) -> bool:
     return tree.get("kind") == REPORT and tree.keys() >= PAGE_KEYS
 
 
-def load(path: Path) -> Document:
+def load(path: Path | str) -> Document:
     """What a file of results holds.
 
     Raises:
         UserError: it is no file of results, or breaks the rules of its schema.
     """
+    path = Path(path)
     tree = read_tree(path)
     kinds: dict[object, type[Document]] = {
         each.model_fields["kind"].default: each
