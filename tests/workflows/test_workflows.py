@@ -17,6 +17,7 @@ from synthograph.workflows.requests import DoctorRequest, DomainGapRequest, Phan
     ("given", "options", "words"),
     [
         (("skin", "a.zip", "b.zip"), {}, r"takes 2 values by place \(kind, dest\), got 3"),
+        (("skin", "a.zip"), {"kind": "eye"}, "phantom got kind twice.*: leave kind= out"),
         (("skin",), {}, "setting 'dest': must be given"),
         (("skin", "a.zip"), {"cuont": 3}, "did you mean 'count'"),
         (("skin", "a.zip"), {"count": 0}, "setting 'count': must be at least 1, got 0"),

@@ -73,7 +73,13 @@ def function(job: str) -> Callable[..., Any]:
                     f"{job} takes {len(places)} values by place ({', '.join(places) or 'none'}), "
                     f"got {len(given)}: name the others, as name=value"
                 )
-            asked = request.parse({**dict(zip(places, given, strict=False)), **options})
+            placed = dict(zip(places, given, strict=False))
+            if twice := next((name for name in placed if name in options), None):
+                raise UserError(
+                    f"{job} got {twice} twice, by place and by name: leave {twice}= out, or the "
+                    "value by place"
+                )
+            asked = request.parse({**placed, **options})
         if progress is None:  # a dry run is asked for what it prints
             progress = Printed() if getattr(asked, "dry_run", False) else for_people()
         return run(asked, progress=progress)
