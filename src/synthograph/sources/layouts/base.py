@@ -186,6 +186,7 @@ def read_layout(
     source = open_container(path.parent if named else path, "SOURCE")
     members = source.members()
     there, broken, items, used = set(members.names), dict(members.broken), [], set[str]()
+    listed = set[tuple[str, ...]]()
     for entry in layout.entries(source, named):
         files = {name: tuple(each) for name, each in entry.files.items()}
         decoder = EntryDecoder(source, files, entry.mask)
@@ -193,6 +194,13 @@ def read_layout(
         if missing:
             why = broken.get(missing[0], "which is not there")
             raise UserError(f"{path}: lists {missing[0]!r}, {why}")
+        own = tuple(file for each in files.values() for file in each)
+        if own in listed:
+            raise UserError(
+                f"{path}: lists {own[0]!r} twice; keep one of them, or, where each is in a JSON "
+                "file of its own, give the one that counts as SOURCE"
+            )
+        listed.add(own)
         used.update(decoder.names)
         where = f"{path}: {decoder.names[0]}"
         for one, frame in decoder.apart(reading):

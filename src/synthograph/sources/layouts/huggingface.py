@@ -46,6 +46,8 @@ def _lines(source: Container, table: str) -> Iterable[Entry]:
         raise UserError(f"{origin}: has two columns {twice!r:.80}")
     folder = str(PurePosixPath(table).parent)
     for number, cells in rows:
+        if not cells:  # a blank line
+            continue
         if len(cells) != len(header):
             raise UserError(f"{origin}, row {number}: has {len(cells)} cells, not {len(header)}")
         row = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
@@ -56,9 +58,10 @@ def _lines(source: Container, table: str) -> Iterable[Entry]:
 
 def _entry(row: dict[str, str], folder: str, *, has_split: bool) -> Entry:
     ours, first = FIRST in row, row.pop(FIRST, "image")
-    files = {first: [folder + row.pop(FILE)]}
-    further = {n: row.pop(n) for n in list(row) if n.endswith(f"_{FILE}")}
-    named = {name.removesuffix(f"_{FILE}"): folder + file for name, file in further.items()}
+    further = {n: row.pop(n) for n in list(row) if n == FILE or n.endswith(f"_{FILE}")}
+    places = {name: folder + file.removeprefix("./") for name, file in further.items()}
+    files = {first: [places.pop(FILE)]}
+    named = {name.removesuffix(f"_{FILE}"): place for name, place in places.items()}
     mask = named.pop(MASKS, None) or (None if ours else named.pop("mask", None))
     files |= {name: [file] for name, file in named.items()}
     split = split_of(folder.strip("/").rpartition("/")[2])
