@@ -97,3 +97,23 @@ def test_lists_that_contradict_themselves(tmp_path: Path) -> None:
     (item,), _ = read_layout(Coco(), listed(tmp_path / "z", [resized], of))
     with pytest.raises(UnreadableError, match="listed with 20x12 pixels and has 10x6"):
         item.decode()
+
+
+def test_the_split_is_that_of_the_folder_of_a_list(tmp_path: Path) -> None:
+    for split in ("train", "valid"):
+        (tmp_path / split).mkdir()
+        Image.new("L", (10, 6)).save(tmp_path / split / "a.png")
+        tree = {"images": [{"id": 0, "file_name": "./a.png"}], "annotations": []}
+        (tmp_path / split / "_annotations.coco.json").write_text(json.dumps(tree))
+    items, _ = read_layout(Coco(), tmp_path)
+    found = {item.name: item.split for item in items}
+    assert found == {"train/a.png": "train", "valid/a.png": "val"}
+
+
+def test_an_image_of_two_lists(tmp_path: Path) -> None:
+    path = folder(tmp_path / "set")
+    (path / "again.json").write_text((path / "instances_val.json").read_text())
+    with pytest.raises(UserError, match=r"lists 'a.png' twice; .*give the one that counts"):
+        read_layout(Coco(), path)
+    items, _ = read_layout(Coco(), path / "again.json")
+    assert len(items) == 1

@@ -22,7 +22,8 @@ FIXED = ("id", "file_name", "height", "width", "license", "masked", "modality", 
 
 class Coco:
     """A category's number is the value in the mask; of regions that overlap the later one counts.
-    Run lengths (as lists or packed) and polygons are read.
+    Run lengths (as lists or packed) and polygons are read. The name of the JSON says the split, or
+    that of its folder, unless a key does.
     """
 
     name = "coco"
@@ -43,7 +44,8 @@ class Coco:
 
 def _entries(source: Container, name: str, tree: JsonObject, there: set[str]) -> Iterable[Entry]:
     where, stem = f"{source}/{name}", PurePosixPath(name).stem
-    split = split_of(stem) or split_of(stem.rpartition("_")[2])
+    parts = (stem, stem.rpartition("_")[2], PurePosixPath(name).parent.name)
+    split = next(filter(None, map(split_of, parts)), None)
     images = objects_of(tree, "images", where)
     regions: dict[object, list[Region]] = {_id(image, "id", where): [] for image in images}
     if len(regions) < len(images):
@@ -59,7 +61,7 @@ def _entries(source: Container, name: str, tree: JsonObject, there: set[str]) ->
         known = texts_of(image, FIXED)
         if split and "split" not in known:
             known["split"] = split
-        file = str(image.get("file_name"))
+        file = str(image.get("file_name")).removeprefix("./")
         folder = next((h for h in _folders(stem, name) if f"{h}{file}" in there), "")
         further = image.get("modalities")
         files = {str(image.get("modality", "image")): [folder + file]}
