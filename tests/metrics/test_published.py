@@ -71,6 +71,30 @@ def test_precision_and_recall_have_a_key_each(tmp_path: Path) -> None:
     }
 
 
+def alone(images: ImageSet, name: str, part: slice) -> ImageSet:
+    """The same images of one modality."""
+    spec = images.spec.model_copy(update={"modalities": {name: images.spec.modalities[name]}})
+    return dataclasses.replace(
+        images, spec=spec, batches=lambda: (batch[:, part] for batch in images.batches())
+    )
+
+
+@pytest.mark.parametrize("name", ["fid50_full", "kid50_full", "pr1k3_full"])
+def test_of_several_modalities_each_has_its_number(name: str, tmp_path: Path) -> None:
+    spec, both = dataclasses.replace(parse(name), count=50), {"vis": 3, "nir": 1}
+    sets = noise("train", 60, modalities=both), noise("made", 50, seed=1, modalities=both)
+    got = measure_published(spec, *sets, Means(), folder=tmp_path)
+    want = {}
+    for modality, ending, part in (("vis", "", slice(0, 3)), ("nir", "_nir", slice(3, 4))):
+        one = [alone(images, modality, part) for images in sets]
+        found = measure_published(spec, *one, Means(), folder=tmp_path)
+        assert tuple(found.results) == spec.keys
+        want |= {f"{key}{ending}": value for key, value in found.results.items()}
+    assert got.results == want and len(set(want.values())) == len(want)
+    notes = got.values[-1].notes
+    assert NOTE in notes and any(note.endswith("of the channels of nir alone") for note in notes)
+
+
 class TwoOutputs(InceptionExtractor):
     """Features and probabilities of `Means`."""
 
@@ -96,6 +120,9 @@ def test_the_inception_score_is_that_of_the_probabilities(tmp_path: Path) -> Non
     got = measure_published(parse("fid50"), noise("train"), fake, stub, folder=tmp_path)
     plain = measure_published(parse("fid50"), noise("train"), fake, Means(), folder=tmp_path)
     assert got.results == plain.results, "probabilities are no features"
+    sets = (noise("both", 60, seed=seed, modalities={"a": 1, "b": 1}) for seed in (0, 1))
+    got = measure_published(parse("is50"), *sets, stub, folder=tmp_path)
+    assert tuple(got.results) == ("is50_mean", "is50_std", "is50_mean_b", "is50_std_b")
 
 
 def test_more_images_than_there_are() -> None:

@@ -1,8 +1,9 @@
 """Measures under their published names and rules: the reference is the training images; and path
-lengths, which compare images of one generator with each other.
+lengths, which compare images of one generator with each other. Of images of several modalities a
+name gives a number for each: the first under its own key, the others with `_MODALITY` behind it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Tracks, silent
 from synthograph.core.seeds import Streams
+from synthograph.core.spec import ImageSpec
 from synthograph.features.base import Extractor
 from synthograph.features.lpips import PerceptualDistance
 from synthograph.metrics import frechet, kernel, manifold
-from synthograph.metrics.columns import extractor_column, features_of, rows_of
+from synthograph.metrics.columns import Column, extractor_column, rows_of
 from synthograph.metrics.measures import matched
 from synthograph.metrics.names import FID, IS, KID, PathLength, PublishedName
 from synthograph.metrics.paths import Pairs, path_length, step_lengths
@@ -65,6 +67,11 @@ def _way_out(spec: PublishedName, count: int) -> str:
     return f"ask for fewer, such as {name}{'_full' if spec.full else ''}"
 
 
+def published_columns(extractor: Extractor, spec: ImageSpec) -> list[Column]:
+    """What a published measure needs of every image: a column for each modality."""
+    return [extractor_column(extractor, spec, name) for name in spec.modalities]
+
+
 def measure_published(
     spec: PublishedName,
     train: ImageSet,
@@ -75,12 +82,12 @@ def measure_published(
     tracks: Tracks = silent,
     seed: int = 0,
 ) -> PublishedMeasure:
-    """One published measure.
+    """One published measure, of every modality by itself.
 
     Args:
         spec: which.
         train: training images; for names without `_full` with the flips that training saw.
-        fake: synthetic images, of which the first `spec.count` are used.
+        fake: synthetic images of the same modalities, of which the first `spec.count` are used.
         extractor: the network that the name asks for.
         folder: where features are kept.
         tracks: shows progress.
@@ -90,28 +97,35 @@ def measure_published(
         UserError: too few images, or features that are not finite.
     """
     check_published(spec, train, fake.count, fake.name)
+    columns = published_columns(extractor, train.spec)
     provenance = Provenance(
         features=Features(**extractor.describe()),
         generated=ImageRecord(**{"name": fake.name, "n": spec.count, **fake.origin}),
         seed=seed,
         version=synthograph.__version__,
     )
-    if spec.kind is IS:
-        column, track = extractor_column(extractor, fake.spec), tracks(f"features of {fake.name}")
-        (rows,) = rows_of(fake, [column], folder=folder, track=track)
-        value, deviation = inception_score(rows[: spec.count, extractor.dims :], seed=seed)
-        return _result(spec, (value.value, deviation), (value,), provenance)
-    made, real = (
-        features_of(each, extractor, folder=folder, tracks=tracks) for each in (fake, train)
+    made, *others = (
+        rows_of(images, columns, folder=folder, track=tracks(f"features of {images.name}"))
+        for images in ((fake,) if spec.kind is IS else (fake, train))
     )
-    if spec.max_real is not None and len(real) > spec.max_real:
-        chosen = Streams(seed).permutation("metrics/published", 0, len(real))[: spec.max_real]
-        real = real.subset(chosen.sort().values)
-    synthetic = Sample.singles(made.values[: spec.count])
-    record = ImageRecord(**{"name": train.name, "n": len(real), **train.origin})
-    values = _values(spec, real, synthetic, seed)
-    numbers = tuple(value.value for value in values)
-    return _result(spec, numbers, values, provenance.replace(real=record))
+    found: list[_Found] = []
+    if spec.kind is IS:
+        for rows in made:
+            value, deviation = inception_score(rows[: spec.count, extractor.dims :], seed=seed)
+            found.append(((value.value, deviation), (value,)))
+        return _result(spec, train.spec, found, provenance)
+    count = train.count
+    for synthetic, rows in zip(made, *others, strict=True):
+        real = Sample(rows[:, : extractor.dims], train.groups)
+        if spec.max_real is not None and len(real) > spec.max_real:
+            chosen = Streams(seed).permutation("metrics/published", 0, len(real))[: spec.max_real]
+            real = real.subset(chosen.sort().values)
+        count = len(real)
+        fakes = Sample.singles(synthetic[: spec.count, : extractor.dims])
+        values = _values(spec, real, fakes, seed)
+        found.append((tuple(value.value for value in values), values))
+    record = ImageRecord(**{"name": train.name, "n": count, **train.origin})
+    return _result(spec, train.spec, found, provenance.replace(real=record))
 
 
 def measure_path_length(
@@ -190,18 +204,30 @@ def _values(spec: PublishedName, real: Sample, fake: Sample, seed: int) -> tuple
     return (found.precision, found.recall)
 
 
+_Found = tuple[tuple[float | None, ...], tuple[Value, ...]]
+"""Numbers of a modality, one for each key, and the same with what else is known of them."""
+
+
 def _result(
-    spec: PublishedName,
-    numbers: tuple[float | None, ...],
-    values: tuple[Value, ...],
-    provenance: Provenance,
+    spec: PublishedName, images: ImageSpec, found: Sequence[_Found], provenance: Provenance
 ) -> PublishedMeasure:
-    if any(number is None for number in numbers):
-        raise UserError(f"{spec.name}: {'; '.join(note for v in values for note in v.notes)}")
+    """The measure, from what was found of every modality."""
+    results: dict[str, float] = {}
+    noted: list[Value] = []
+    for place, (name, (numbers, values)) in enumerate(zip(images.modalities, found, strict=True)):
+        keys = [f"{key}_{name}" if place else key for key in spec.keys]
+        for key, one in zip(keys, numbers, strict=True):
+            if one is None:
+                raise UserError(f"{key}: {'; '.join(note for v in values for note in v.notes)}")
+            results[key] = float(one)
+        notes = [] if spec.kind is IS else [NOTE]
+        if len(found) > 1:
+            notes.append(f"{' and '.join(keys)}: of the channels of {name} alone")
+        noted += (value.noted(*notes) for value in values)
     return PublishedMeasure(
         metric=spec.name,
         published=True,
-        results={key: float(n) for key, n in zip(spec.keys, numbers, strict=True) if n is not None},
-        values=values if spec.kind is IS else tuple(value.noted(NOTE) for value in values),
+        results=results,
+        values=tuple(noted),
         provenance=provenance,
     )

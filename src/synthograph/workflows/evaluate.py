@@ -27,7 +27,11 @@ from synthograph.metrics.names import (
     parse_selection,
 )
 from synthograph.metrics.paths import Sampling, Space, check_size
-from synthograph.metrics.published import measure_path_length, measure_published
+from synthograph.metrics.published import (
+    measure_path_length,
+    measure_published,
+    published_columns,
+)
 from synthograph.metrics.report_text import table
 from synthograph.metrics.sensitivity import check_counts, sensitivity_of
 from synthograph.results.base import lines_of
@@ -254,10 +258,10 @@ def _keep_part(plan: _Plan, part: Part, progress: Progress) -> int:
     if plan.inputs.task is not None:
         count = keep_part(plan.inputs.task, plan.own, part, folder=folder, tracks=progress.track)
     for spec, train, synthetic in plan.inputs.published:
-        column = columns.extractor_column(plan.extractors[spec.extractor], train.spec)
+        needed = published_columns(plan.extractors[spec.extractor], train.spec)
         for images in (train, synthetic):
             track = progress.track(f"part {part} of features of {images.name}")
-            count += columns.keep_part(images, [column], part, folder=folder, track=track)
+            count += columns.keep_part(images, needed, part, folder=folder, track=track)
     return count
 
 
