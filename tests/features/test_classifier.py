@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm, conv2d, interpolate, max_pool2d
 
 from synthograph.core.errors import UserError
+from synthograph.core.untrusted.tensors import write_tensors
 from synthograph.features import classifier, registry
 from synthograph.features.base import Extractor
 from synthograph.features.resnet import BlockPlan, Convolution, ResNet, ResNetShape
@@ -202,6 +203,15 @@ def test_a_wrong_description(text: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=says) as caught:
         registry.extractor(f"classifier:{path}")
     assert "x.json" in str(caught.value)
+
+
+def test_classifiers_made_here_are_opened_as_their_header_says(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    inside = {f"network/body.net.{name}": tensor for name, tensor in state_of(SMALL).items()}
+    write_tensors(path, inside, {"task": "classify", "network": {"height": 32, "width": 32}})
+    with pytest.raises(UserError, match="open it with synthograph.downstream.classifier") as caught:
+        registry.extractor(f"classifier:{path}")
+    assert str(path) in str(caught.value)
 
 
 def test_a_missing_file_and_a_program(tmp_path: Path) -> None:

@@ -15,13 +15,16 @@ from pydantic import Field
 from torch import Tensor
 
 from synthograph.core.config import Config
+from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
+from synthograph.core.files import disk_errors, sha256_file
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import SizeLimit, load_tensors, select, write_tensors
-from synthograph.downstream.networks import ImageFeatures, backbone
+from synthograph.downstream.networks import LITES, ImageFeatures, backbone
 from synthograph.downstream.probe import LogisticProbe
 from synthograph.downstream.trained import TrainedInfo, read_trained
 from synthograph.features.base import WeightDigest, to_device
+from synthograph.features.classifier import name_of
 from synthograph.features.preprocess import check_images, chunk_for
 
 NETWORK = "network/"
@@ -91,23 +94,37 @@ class TrainedExtractor:
     device: torch.device
     digest: WeightDigest
     indicative: bool = False
+    precision: Precision = Precision.FP32
 
     @property
     def dims(self) -> int:
         """Features per image."""
         return self.network.dims
 
+    def takes(self, channels: int) -> bool:
+        """Whether images of so many channels are accepted."""
+        return channels == len(self.network.mean)
+
     def __call__(self, images: Tensor) -> Float32[Tensor, "n d"]:
         """Features of integer images, on the CPU.
 
         Raises:
-            UserError: the images have another shape or number type.
+            UserError: the images have another shape, number type or number of channels.
         """
         check_images(images)
+        if not self.takes(images.shape[1]):
+            raise UserError(
+                f"images have {images.shape[1]} channels, {self.name} takes "
+                f"{len(self.network.mean)}: give it images of those, or take another extractor"
+            )
+        low = self.precision is Precision.BF16
         whole = 255 if images.dtype == torch.uint8 else 65535
         chunk = chunk_for(max(self.network.size))
         found = torch.empty((len(images), self.dims))
-        with torch.inference_mode():
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=low),
+        ):
             for start in range(0, len(images), chunk):
                 part = images[start : start + chunk].to(self.device)
                 found[start : start + chunk] = self.network(part.float() / whole).cpu()
@@ -123,6 +140,7 @@ class TrainedExtractor:
             "source": "network that was trained with the classifier, last pool",
             "weights": self.digest.document(),
             "size": [height, width],
+            "precision": self.precision.value,
         }
 
 
@@ -142,6 +160,34 @@ def trained_extractor(name: str, network: ImageFeatures, device: torch.device) -
     digest = WeightDigest(hashed.hexdigest(), "network of the classifier", verified=False)
     to_device(network, device)
     return TrainedExtractor(name, network, device, digest)
+
+
+def file_extractor(
+    path: Path, device: torch.device, precision: Precision = Precision.FP32
+) -> TrainedExtractor:
+    """The network of a classifier's file as an extractor, which sees images as the classifier does.
+
+    Args:
+        path: what `classify train` wrote.
+        device: where it computes.
+        precision: fp32, or bf16 in convolutions.
+
+    Raises:
+        UserError: it cannot be read, is no classifier, or has no network of its own.
+    """
+    model = load(path)
+    if model.network is None:
+        used = LITES.get(model.info.backbone, model.info.backbone)
+        raise UserError(
+            f"{path}: is a layer behind the features of {used} and has no network of its own: "
+            f"give --features {used}, or a classifier that was trained without --probe"
+        )
+    with disk_errors(path):
+        sha256 = sha256_file(path)
+    to_device(model.network, device)
+    digest = WeightDigest(sha256, path.name, verified=False)
+    name = name_of(path, sha256)
+    return TrainedExtractor(name, model.network, device, digest, True, precision)
 
 
 def save(path: Path, classifier: Classifier) -> None:

@@ -126,6 +126,15 @@ class ClassifyingExtractor(Extractor, Protocol):
         ...
 
 
+@runtime_checkable
+class ChoosyExtractor(Extractor, Protocol):
+    """An extractor that says which images it takes; any other takes all."""
+
+    def takes(self, channels: int) -> bool:
+        """Whether images of so many channels are accepted."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class NetworkExtractor:
     """An extractor that is a preprocessing rule and a network; see `NetworkRecipe` too.
@@ -150,6 +159,10 @@ class NetworkExtractor:
 
     classifies: ClassVar[bool] = False
     """Whether it is a `ClassifyingExtractor`."""
+
+    def takes(self, channels: int) -> bool:
+        """Whether images of so many channels are accepted."""
+        return self.preprocess.takes(channels)
 
     def __call__(self, images: Tensor) -> Float32[Tensor, "n d"]:
         """Features of integer images, on the CPU; see `Extractor`."""

@@ -3,6 +3,9 @@
 The file holds the tensors of a residual network as torchvision, timm and MONAI name them; depth and
 width are read off their shapes. What shapes cannot tell, such as the size of its images, stands in
 a small JSON file beside it (see `Description`). The features are those before the classes.
+
+Files of `classify train` say all that in their header, and may hold other networks, too:
+`downstream.classifier.file_extractor` opens them.
 """
 
 import re
@@ -21,13 +24,15 @@ from synthograph.core.devices import Precision
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.files import disk_errors, sha256_file
 from synthograph.core.untrusted.documents import parse_json, read_text
-from synthograph.core.untrusted.tensors import load_tensors
+from synthograph.core.untrusted.tensors import load_tensors, read_document
 from synthograph.core.untrusted.torch_files import read_state
 from synthograph.features.base import NetworkExtractor, WeightDigest, to_device
 from synthograph.features.preprocess import Preprocess, chunk_for
 from synthograph.features.resnet import BlockPlan, Convolution, ResNet, ResNetShape, plain_names
 
 PREFIX = "classifier:"
+TASK = "classify"
+"""What the headers of classifiers made here say that they do."""
 _STEM, _FIRST = "conv1.weight", "layer1.0.conv1.weight"
 _USED = re.compile(r"(conv1|bn1|layer\d+\.\d+\.(conv\d|bn\d|downsample\.[01]))\.\w+")
 _COUNTER = "num_batches_tracked"
@@ -86,6 +91,14 @@ class Description(Config):
         return Preprocess(self.side, mean=mean, deviation=deviation)
 
 
+def made_here(path: Path) -> bool:
+    """Whether `classify train` wrote this file."""
+    try:
+        return read_document(path).get("task") == TASK
+    except UserError:  # of others, or nothing that can be read, which is said later
+        return False
+
+
 def make(path: Path, device: torch.device, precision: Precision) -> NetworkExtractor:
     """The extractor from a classifier's file.
 
@@ -96,8 +109,14 @@ def make(path: Path, device: torch.device, precision: Precision) -> NetworkExtra
         precision: of convolutions.
 
     Raises:
-        UserError: missing, damaged, another kind of network, or a wrong description.
+        UserError: missing, damaged, another kind of network, a wrong description, or a file of
+            `classify train`.
     """
+    if made_here(path):
+        raise UserError(
+            f"{path}: comes from 'synthograph classify train', and its header says how it sees "
+            "images: open it with synthograph.downstream.classifier.file_extractor"
+        )
     tensors = _tensors(read_state(path), path)
     beside = path.with_suffix(".json")
     about = _description(beside)
@@ -109,7 +128,7 @@ def make(path: Path, device: torch.device, precision: Precision) -> NetworkExtra
         sha256 = sha256_file(path)
     whose = about.source or "classifier of the user"
     return NetworkExtractor(
-        name=f"{PREFIX}{path.name}@{sha256[:8]}",  # models of several folders may be called alike
+        name=name_of(path, sha256),
         dims=plan.dims,
         digest=WeightDigest(sha256, path.name, verified=False),
         network=to_device(network.eval(), device),
@@ -120,6 +139,11 @@ def make(path: Path, device: torch.device, precision: Precision) -> NetworkExtra
         precision=precision,
         indicative=True,
     )
+
+
+def name_of(path: Path, sha256: str) -> str:
+    """Name of the extractor from a file; files of several folders may be called alike."""
+    return f"{PREFIX}{path.name}@{sha256[:8]}"
 
 
 def _description(path: Path) -> Description:

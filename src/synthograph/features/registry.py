@@ -1,6 +1,5 @@
 """The extractors and distances that exist, by name."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +10,7 @@ from synthograph.core.devices import Precision, pick_device
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.features import classifier, lpips, random_vgg
-from synthograph.features.base import Extractor, FeatureNetwork, MissingWeightsError, to_device
+from synthograph.features.base import Extractor, FeatureNetwork, to_device
 from synthograph.features.lpips import PerceptualDistance
 from synthograph.features.networks import NETWORKS, WEIGHTS
 from synthograph.features.packaged import TRAINED, default_extractor
@@ -58,33 +57,6 @@ def extractor(
     recipe = NETWORKS[name]
     network, digest = load(name) if recipe.draw is None else recipe.draw()
     return recipe.make(cast(FeatureNetwork, network), digest, where, precision)
-
-
-def open_extractors(
-    names: Iterable[str], device: str, precision: Precision = Precision.FP32
-) -> tuple[dict[str, Extractor], dict[str, str]]:
-    """The available extractors, and how to get the weights of the others, by name.
-
-    Raises:
-        UserError: an unknown name, damaged weights, or two extractors that call themselves alike,
-            so that the numbers of one would stand for both.
-    """
-    found: dict[str, Extractor] = {}
-    missing: dict[str, str] = {}
-    typed: dict[str, str] = {}
-    for name in dict.fromkeys(names):
-        try:
-            one = extractor(name, device=device, precision=precision)
-        except MissingWeightsError as error:
-            missing[name] = str(error)
-            continue
-        if one.name in typed:
-            raise UserError(
-                f"features {typed[one.name]} and {name} are both called {one.name}: rename one "
-                "of the files, or name one of them only"
-            )
-        found[name], typed[one.name] = one, name
-    return found, missing
 
 
 def check_name(name: str) -> None:

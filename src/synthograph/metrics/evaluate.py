@@ -15,7 +15,7 @@ from synthograph.archive.parts import Part
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Tracks, silent
 from synthograph.core.spec import ImageSpec
-from synthograph.features.base import ClassifyingExtractor, Extractor, NetworkExtractor
+from synthograph.features.base import ChoosyExtractor, ClassifyingExtractor, Extractor
 from synthograph.metrics import columns
 from synthograph.metrics.farthest import farthest
 from synthograph.metrics.measure import Source
@@ -267,8 +267,7 @@ def _sources_of(extractor: Extractor) -> tuple[Source, ...]:
 
 def _takes(extractor: Extractor, spec: ImageSpec, modality: str) -> bool:
     """Whether an extractor takes the channels of one modality alone."""
-    rule = extractor.preprocess if isinstance(extractor, NetworkExtractor) else None
-    return rule is None or rule.takes(spec.modalities[modality])
+    return not isinstance(extractor, ChoosyExtractor) or extractor.takes(spec.modalities[modality])
 
 
 class _Table:

@@ -12,7 +12,7 @@ from synthograph.core.progress import Progress
 from synthograph.core.request import Result, keeping
 from synthograph.features.base import Extractor
 from synthograph.features.packaged import RANDOM, default_extractors
-from synthograph.features.registry import feature_folder, open_extractors
+from synthograph.features.registry import feature_folder
 from synthograph.metrics.audit.audit import (
     Audited,
     AuditSets,
@@ -26,6 +26,7 @@ from synthograph.metrics.audit.recorded import trained_with
 from synthograph.metrics.audit.report_text import table
 from synthograph.metrics.overlap import trained_on
 from synthograph.workflows.cross_fold import CrossFoldResult, compare_folds
+from synthograph.workflows.extractors import open_extractors
 from synthograph.workflows.leaks import refuse_itself
 from synthograph.workflows.requests import AuditRequest
 from synthograph.workflows.tables import csv_text, table_lines

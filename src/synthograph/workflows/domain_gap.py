@@ -13,11 +13,12 @@ from synthograph.core.progress import Progress
 from synthograph.core.request import Result, keeping
 from synthograph.core.seeds import Streams
 from synthograph.features.packaged import default_extractors
-from synthograph.features.registry import feature_folder, open_extractors
+from synthograph.features.registry import feature_folder
 from synthograph.metrics.domain_gap import DomainImages, check, domain_gap, pictures_of
 from synthograph.metrics.domain_gap_text import draw, table
 from synthograph.metrics.overlap import MAX_COPIES
 from synthograph.results.domain_gap import DomainGap
+from synthograph.workflows.extractors import open_extractors
 from synthograph.workflows.requests import DomainGapRequest
 from synthograph.workflows.tables import table_lines
 

@@ -21,11 +21,12 @@ from synthograph.core.files import new_folder, refuse_output
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result, keeping
 from synthograph.features.packaged import default_extractor
-from synthograph.features.registry import feature_folder, open_extractors
+from synthograph.features.registry import feature_folder
 from synthograph.metrics.audit.embeddings import pair_distances
 from synthograph.metrics.columns import features_of
 from synthograph.metrics.sprites import fitted, fitting, thumbnails
 from synthograph.results.pairs import PairDistances
+from synthograph.workflows.extractors import open_extractors
 from synthograph.workflows.projected import ProjectedSet, shown
 from synthograph.workflows.requests import EmbeddingsRequest
 from synthograph.workflows.tables import table_lines

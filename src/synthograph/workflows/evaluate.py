@@ -14,7 +14,7 @@ from synthograph.features import registry
 from synthograph.features.base import ClassifyingExtractor, Extractor, MissingWeightsError
 from synthograph.features.lpips import PerceptualDistance
 from synthograph.features.packaged import RANDOM, default_extractors
-from synthograph.features.registry import feature_folder, open_extractors, perceptual_distance
+from synthograph.features.registry import feature_folder, perceptual_distance
 from synthograph.metrics import columns
 from synthograph.metrics.evaluate import evaluate, keep_part
 from synthograph.metrics.names import (
@@ -51,6 +51,7 @@ from synthograph.workflows.evaluation_inputs import (
     evaluation_inputs,
     open_source,
 )
+from synthograph.workflows.extractors import open_extractors
 from synthograph.workflows.processes import in_parts
 from synthograph.workflows.requests import EvaluateRequest
 from synthograph.workflows.tables import table_lines

@@ -48,6 +48,7 @@ from synthograph.training.model_selection import Measured
 from synthograph.training.session import Session
 from synthograph.training.setup import held_out, with_count
 from synthograph.training.state import Score
+from synthograph.workflows.extractors import extractor, missing_weights
 
 SEED = 0
 """Of labels and blocks. Images have the seeds from 0 on, the same for every snapshot."""
@@ -149,7 +150,7 @@ def _lacking(config: RunConfig, requested: MeasureSelection) -> tuple[set[str], 
     """
     features, lacking, skipped = config.metrics.features, set[str](), list[str]()
     for name in dict.fromkeys([features, *(spec.extractor for spec in requested.published)]):
-        reason = registry.missing_weights(name)
+        reason = missing_weights(name)
         lost = [spec.name for spec in requested.published if spec.extractor == name]
         if name == features:
             lost += [own for own in requested.own if own in EXTRACTOR_MEASURES]
@@ -278,7 +279,7 @@ class SnapshotScorer:
         if sets[1].labels is None:
             sets = replace(sets[0], labels=None), sets[1]
         # made anew each time, so that training has the memory in between
-        extractors = [registry.extractor(name, device=self.device) for name in self.features]
+        extractors = [extractor(name, device=self.device) for name in self.features]
         request = EvaluationTask(
             *sets,
             measures=tuple(self.own),
@@ -291,7 +292,7 @@ class SnapshotScorer:
         synthetic, train = self._synthetic(snapshot, self.train, spec.count), self.train.images
         if self.config.data.mirror and not spec.full:
             train = with_mirrored(train)
-        one = registry.extractor(spec.extractor, device=self.device)
+        one = extractor(spec.extractor, device=self.device)
         return measure_published(spec, train, synthetic, one, folder=feature_folder(), seed=SEED)
 
     def _synthetic(self, snapshot: Snapshot, like: ArchiveRows, count: int) -> ImageSet:
@@ -328,7 +329,7 @@ class SnapshotScorer:
     def _seconds_of(
         self, snapshot: Snapshot, reference: ArchiveRows, name: str, count: int
     ) -> float:
-        one, times = registry.extractor(name, device=self.device), []
+        one, times = extractor(name, device=self.device), []
         for few in (WARM_UP, min(count, TIMED)):
             synthetic, start = self._synthetic(snapshot, reference, few), time.perf_counter()
             features_of(synthetic, one, folder=feature_folder())

@@ -19,7 +19,7 @@ from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.features.base import Extractor
 from synthograph.features.packaged import default_extractor
-from synthograph.features.registry import extractor, feature_folder
+from synthograph.features.registry import feature_folder
 from synthograph.metrics.evaluate import check_kind
 from synthograph.metrics.truncation import truncation_parts
 from synthograph.models.base import NoiseMode, TruncationCenter
@@ -32,6 +32,7 @@ from synthograph.sampling.image_set import synthetic_images
 from synthograph.sampling.latents import MAX_PSI, Rendering, check_rendering, of_seeds, space_of
 from synthograph.sampling.seeds import parse_seeds
 from synthograph.workflows.evaluation_inputs import open_source
+from synthograph.workflows.extractors import extractor
 from synthograph.workflows.latent_inputs import open_network
 from synthograph.workflows.latent_requests import TruncationRequest
 from synthograph.workflows.requests import EvaluateRequest

@@ -21,8 +21,8 @@ class WeightsResult(Result):
         """What each is, where it comes from, and whether it is here."""
         yield f"{RANDOM}: ships with synthograph; its numbers are indicative"
         yield (
-            "classifier:FILE: a residual network of your own; beside FILE a .json with the side of "
-            "its images"
+            "classifier:FILE: what classify train wrote, or a residual network of your own; beside "
+            "that a .json with the side of its images"
         )
         for state in self.states:
             yield from _lines(state)
