@@ -50,6 +50,7 @@ SMALL_RANGE = 0.25
 """Share of the values of 16 bits below which images look nearly black to a network."""
 PROBED = 16  # images after which a size that no network takes is refused
 
+OPTIONAL = ("split", "mixture", "view", "cohort", "polygons")
 _KEEPS = "keeps what is done; run the same command again to continue"
 
 
@@ -240,10 +241,9 @@ def _fingerprint(items: Sequence[SourceItem], options: PrepareOptions) -> JsonOb
     digest = hashlib.sha256()
     for item in items:
         facts: list[object] = [item.name, item.label, item.group, item.origin, dict(item.columns)]
-        facts += [part for part in (item.split, item.fold) if part not in (None, "")]
+        facts += [each for each in (item.split, item.fold) if each not in (None, "")]
         digest.update(json.dumps(facts).encode() + b"\n")
-    optional = ("split", "mixture", "view", "cohort", "polygons")
-    absent = {name for name in optional if getattr(options, name) is None}
+    absent = {name for name in OPTIONAL if getattr(options, name) is None}
     chosen = options.model_dump(mode="json", exclude={"allow_rejects", "replace", *absent})
     return {"options": chosen, "items": digest.hexdigest()}
 
