@@ -16,6 +16,7 @@ from synthograph.models.published import (
     is_name,
     licence,
     locate,
+    named,
     suggested,
 )
 from synthograph.models.snapshot import load, partner
@@ -184,3 +185,16 @@ def test_paths_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("SYNTHOGRAPH_OFFLINE", "1")
     with pytest.raises(UserError, match="forbids downloads"):
         locate("ffhq256")
+
+
+def test_names_and_addresses_that_were_read_as_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert named(Path(f"{URL}#sha256=00")) == f"{URL}#sha256=00"
+    for name in ("phantom:skin", "ffhq256", "ftp://example.org/a.pkl"):
+        assert named(Path(name)) == name
+    for path in ("missing.pkl", "none", "a/ffhq256", "c:/a.pkl"):
+        assert named(Path(path)) is None
+    (tmp_path / "ffhq256").mkdir()
+    assert named(Path("ffhq256")) is None, "what is there is meant"

@@ -7,10 +7,14 @@ import torch
 from PIL import Image
 
 import synthograph as sg
+from synthograph.core.progress import Printed
 from synthograph.core.spec import ImageSpec
 from synthograph.models import registry
 from synthograph.models.base import Condition
+from synthograph.models.published import HOST, PHANTOMS
 from synthograph.models.snapshot import Snapshot, SnapshotInfo, load, save_snapshot
+from synthograph.workflows.latent_inputs import open_network
+from tests.conftest import make_archive
 from tests.models.staged import Staged
 
 
@@ -60,3 +64,24 @@ def test_networks_with_styles(tmp_path: Path, family: str, verb: str) -> None:
     name = {"mix_styles": "1-2", "neighbours": "20-000"}[verb]
     with Image.open(tmp_path / "out" / f"{name}.png") as image:
         assert (image.size, image.mode) == ((32, 16), "I;16")
+
+
+def test_networks_are_named_as_at_the_start_of_a_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = Path("phantom:skin")
+    sg.generate(network=name, seeds="0", outdir=tmp_path / "images")
+    assert len(list((tmp_path / "images").iterdir())) == 2, "one of each class"
+    assert sg.inspect(name).facts["kind"] == "snapshot"
+    sg.convert(name, tmp_path / "own.safetensors")
+    assert load(tmp_path / "own.safetensors").info.spec == load(PHANTOMS[str(name)]).info.spec
+    kind = {"modalities": {"image": 3}, "classes": ("benign", "melanoma")}
+    archive = make_archive(tmp_path / "real", size=(64, 64), **kind)
+    plan = {"metrics": ["spread"], "features": ["random-vgg16"], "dry_run": True}
+    sg.evaluate(network=name, real=str(archive), **plan)
+    monkeypatch.setenv("SYNTHOGRAPH_OFFLINE", "1")
+    monkeypatch.setenv("SYNTHOGRAPH_CACHE", str(tmp_path))
+    for address in (f"{HOST}/x.pkl", "ffhq256"):
+        with pytest.raises(sg.UserError, match=f"forbids downloads.*{HOST}/.*pkl"):
+            open_network(Path(address), Printed())
+    assert "NVIDIA Source Code License" in capsys.readouterr().out

@@ -6,6 +6,7 @@ that were put there.
 """
 
 import hashlib
+import re
 from pathlib import Path
 
 from synthograph.core.cache import weights_folder
@@ -81,6 +82,15 @@ def suggested(spec: ImageSpec, kimg: float) -> str | None:
         return None
     name = "phantom:skin" if spec.channels == 3 else "phantom:knee"
     return name if kimg <= MAX_KIMG and PHANTOMS[name].is_file() else None
+
+
+def named(path: Path) -> str | None:
+    """The name or address that was read as a path; None for what exists and all other paths."""
+    text = re.sub("^([a-z]{2,}):/+", r"\1://", path.as_posix())  # a path keeps one of two slashes
+    if text not in PHANTOMS and text not in PUBLISHED and "://" not in text:
+        return None
+    with disk_errors(path):
+        return None if path.exists() else text
 
 
 def is_name(text: str) -> bool:

@@ -44,6 +44,7 @@ from synthograph.core.request import Result
 from synthograph.core.version import VERSION
 from synthograph.features.mask_networks import MaskNetwork
 from synthograph.features.monai_networks import monai_is_here
+from synthograph.models import published
 from synthograph.models.registry import style_family
 from synthograph.models.snapshot import Snapshot
 from synthograph.ops.image_transforms import Transforms
@@ -182,7 +183,7 @@ def _network(request: AnnotateTrainRequest, opened: OpenSet) -> Path:
         return request.network
     words = shlex.split(opened.about.command)
     named = words[words.index("--network") + 1 :][:1] if "--network" in words else []
-    if not named or not Path(named[0]).exists():
+    if not named or not (published.named(Path(named[0])) or Path(named[0]).exists()):
         raise UserError(
             f"{opened.folder}: the network {opened.about.network} is not where it was when the "
             "images were drawn: name it with --network"

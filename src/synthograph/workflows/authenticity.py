@@ -17,8 +17,7 @@ from synthograph.features.base import Extractor
 from synthograph.metrics.audit.audit import refuse_seen, refuse_strange_training
 from synthograph.metrics.audit.recovery import HELD_OUT, OWN, TRAIN, recovery
 from synthograph.metrics.overlap import trained_on
-from synthograph.models.snapshot import Snapshot, load
-from synthograph.models.snapshot_files import find_snapshot
+from synthograph.models.snapshot import Snapshot
 from synthograph.report.recoveries import MEANING, tables
 from synthograph.results.authenticity import Authenticity
 from synthograph.results.projection import Projection
@@ -26,6 +25,7 @@ from synthograph.results.provenance import Features, ImageRecord, Provenance
 from synthograph.sampling.generate import ImageRequest, generate_archive, jobs_in_turn
 from synthograph.workflows import project
 from synthograph.workflows.classifying import open_backbone
+from synthograph.workflows.latent_inputs import open_network
 from synthograph.workflows.latent_requests import AuthenticityRequest, ProjectRequest
 from synthograph.workflows.project_files import RESULT
 from synthograph.workflows.projected import ProjectedSet, shown
@@ -144,7 +144,7 @@ def _project(request: AuthenticityRequest, notes: list[str], progress: Progress)
         )
     for name in FILES:
         refuse_output(request.outdir / name, "--outdir")
-    snapshot = load(find_snapshot(request.network))
+    snapshot = open_network(request.network, progress)
     train, held_out = _splits(request.archive, snapshot, notes)
     own = request.outdir / "own.zip"
     if own.exists():

@@ -18,6 +18,7 @@ from synthograph.core.request import Result
 from synthograph.core.untrusted.tensors import SUFFIX
 from synthograph.models import snapshot
 from synthograph.models.snapshot_files import find_snapshot
+from synthograph.workflows.latent_inputs import find_network
 from synthograph.workflows.requests import ConvertRequest
 
 
@@ -94,8 +95,9 @@ def run(request: ConvertRequest, *, progress: Progress) -> ConvertResult | FullA
         _refuse_network_options(request)
         return _with_images(request, progress)
     _refuse_archive(request)
-    path = find_snapshot(request.source)
-    if request.source.is_dir():
+    source = find_network(request.source, progress)
+    path = find_snapshot(source)
+    if source.is_dir():
         progress.log(f"network: {path}")
     ours = path.suffix == SUFFIX and snapshot.PARTNER not in path.name
     alone = ours and not snapshot.has_partner(path)

@@ -95,7 +95,7 @@ def run(request: EvaluateRequest, *, progress: Progress) -> EvaluateResult | Non
     refuse_output(request.out, "--out", file=True)
     if request.run is not None:
         _refuse_closed(request.run)
-    plan = _plan(request)
+    plan = _plan(request, progress)
     for line in (*plan.inputs.lines, *plan.skipped):
         progress.log(line)
     if request.dry_run:
@@ -159,10 +159,10 @@ class _Plan:
     skipped: Sequence[str]
 
 
-def _plan(request: EvaluateRequest) -> _Plan:
+def _plan(request: EvaluateRequest, progress: Progress) -> _Plan:
     """Open everything, refuse what cannot be measured and what would be ignored."""
     requested = parse_selection(request.metrics)
-    source = open_source(request)
+    source = open_source(request, progress)
     _check_paths(source, requested.paths)
     distances, no_distances = _open_distances(requested.paths, request.device)
     for name in request.features:

@@ -20,6 +20,7 @@ from synthograph.archive.reader import Archive, open_archive
 from synthograph.archive.stream import RowSelection, select_rows
 from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
+from synthograph.core.progress import Progress
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.metrics.evaluate import EvaluationTask, check
 from synthograph.metrics.names import MeasureSelection, PublishedName
@@ -30,6 +31,7 @@ from synthograph.models.snapshot_files import kimg_of
 from synthograph.sampling.image_set import synthetic_images
 from synthograph.training.config import archive_path
 from synthograph.training.run import read_config
+from synthograph.workflows.latent_inputs import find_network
 from synthograph.workflows.leaks import refuse_itself
 from synthograph.workflows.requests import EvaluateRequest
 
@@ -186,7 +188,7 @@ class EvaluationSource:
         )
 
 
-def open_source(request: EvaluateRequest) -> EvaluationSource:
+def open_source(request: EvaluateRequest, progress: Progress) -> EvaluationSource:
     """Open the archives and networks that were named.
 
     Raises:
@@ -208,7 +210,8 @@ def open_source(request: EvaluateRequest) -> EvaluationSource:
     archive = open_archive(path)
     rows_of_split(archive, split)  # one that is not there is refused whatever is measured
     if synthetic is None:
-        return EvaluationSource(request, archive, split, snapshot=load(given[0]))
+        snapshot = load(find_network(given[0], progress))
+        return EvaluationSource(request, archive, split, snapshot=snapshot)
     named = open_rows(str(synthetic))
     part = common_split(named.rows)
     images = ArchiveRows(named.archive, named.rows, part, title=named.archive.path.name)

@@ -27,6 +27,7 @@ from synthograph.training.describe import (
     list_runs,
 )
 from synthograph.workflows.inspect_trained import describer
+from synthograph.workflows.latent_inputs import find_network
 from synthograph.workflows.requests import InspectRequest
 
 HIDDEN = ("spec",)
@@ -60,18 +61,20 @@ class InspectResult(Result):
 
 def run(request: InspectRequest, *, progress: Progress) -> InspectResult:
     """Look at a file or folder as data."""
-    facts: JsonObject = {"path": str(request.path)}
+    path = find_network(request.path, progress)
+    facts: JsonObject = {"path": str(path)}
     refused = None
     try:
-        _describer(request, progress)(request.path, facts)
+        _describer(path, request, progress)(path, facts)
     except UserError as error:
         refused = error
     return InspectResult(facts, refused, request.full)
 
 
-def _describer(request: InspectRequest, progress: Progress) -> Callable[[Path, JsonObject], None]:
+def _describer(
+    path: Path, request: InspectRequest, progress: Progress
+) -> Callable[[Path, JsonObject], None]:
     """Who knows such files; others count as snapshot or archive."""
-    path = request.path
     archive = partial(describe_archive, quick=request.quick, track=progress.track("images"))
     with disk_errors(path):
         if not path.is_dir() and not path.is_file() and path.exists():

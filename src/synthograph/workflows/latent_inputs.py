@@ -9,6 +9,7 @@ from synthograph.core.files import disk_errors, refuse_output, write_bytes
 from synthograph.core.progress import Progress
 from synthograph.core.untrusted.arrays import SUFFIX
 from synthograph.models.base import NoiseMode, TruncationCenter
+from synthograph.models.published import licence, locate, named
 from synthograph.models.snapshot import Snapshot, load
 from synthograph.models.snapshot_files import find_snapshot
 from synthograph.sampling import latents
@@ -17,8 +18,27 @@ from synthograph.sampling.seeds import parse_seeds
 from synthograph.workflows.latent_requests import Drawn, Rendered
 
 
+def find_network(network: Path, progress: Progress) -> Path:
+    """The file or folder of a network: a path as it is, a name or an https address as in
+    `train --init-from`, downloaded unless it is here; its licence is logged.
+
+    Raises:
+        UserError: an address that is not https, or a download that failed.
+    """
+    name = named(network)
+    if name is None:
+        return network
+    note = licence(name)
+    if note is not None:
+        progress.log(f"note: {note}")
+    return locate(name, track=progress.track("downloading"))
+
+
 def open_network(network: Path, progress: Progress) -> Snapshot:
-    """The snapshot that is meant, which is told where a run directory was named."""
+    """The snapshot that is meant (see `find_network`), which is told where a run directory was
+    named.
+    """
+    network = find_network(network, progress)
     path = find_snapshot(network)
     if network.is_dir():
         progress.log(f"network: {path}")

@@ -41,7 +41,8 @@ class OfNetwork(Request):
     """The network that a job draws with."""
 
     network: Path = Field(
-        description="snapshot, .pkl, or run directory (its best snapshot, else the newest)"
+        description="snapshot, .pkl, or run directory (its best snapshot, else the newest); or a "
+        "name or https URL as in train --init-from"
     )
 
 

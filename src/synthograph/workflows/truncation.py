@@ -145,7 +145,7 @@ def _plan(request: TruncationRequest, progress: Progress) -> _Plan:
             f"--seeds {request.seeds}: {images} images on one picture, at most {MAX_PICTURE}; name "
             "fewer seeds"
         )
-    reference, notes = _reference(request, snapshot)
+    reference, notes = _reference(request, snapshot, progress)
     real, num = reference.images, request.num
     num = min(max(real.count, MIN_NUM), MAX_NUM) if num is None else num
     at = {}
@@ -184,7 +184,9 @@ def _psis(words: Sequence[str]) -> list[float]:
     return sorted(set(found))
 
 
-def _reference(request: TruncationRequest, snapshot: Snapshot) -> tuple[ArchiveRows, list[str]]:
+def _reference(
+    request: TruncationRequest, snapshot: Snapshot, progress: Progress
+) -> tuple[ArchiveRows, list[str]]:
     """The real images and notes on them: the split that is named, else split val.
 
     Raises:
@@ -199,7 +201,7 @@ def _reference(request: TruncationRequest, snapshot: Snapshot) -> tuple[ArchiveR
         split = "val" if splits else None
     real = str(path) if split is None else f"{path}:{split}"
     asked = EvaluateRequest(network=snapshot.path, real=real, seed=request.seed)
-    return open_source(asked).reference()
+    return open_source(asked, progress).reference()
 
 
 def _lines(plan: _Plan) -> Iterator[str]:
