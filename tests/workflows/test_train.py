@@ -86,11 +86,34 @@ def test_a_dry_run_makes_nothing(cells: Path, tmp_path: Path) -> None:
         ({"augpipe": "blot"}, "--augpipe 'blot' is unknown"),
         ({"require_exact": True}, "give it with --resume"),
         ({"resume": "x", "cfg": "tiny"}, "--cfg is about a new run"),
+        ({"resume": "ffhq256", "outdir": "r"}, "--init-from ffhq256 starts a new run"),
+        ({"resume": "https://x.org/a.pkl"}, "--init-from https://x.org/a.pkl starts a new run"),
+        ({"resume": "x.pkl", "outdir": "r"}, "--init-from x.pkl starts a new run"),
+        ({"resume": "noresume", "outdir": "r"}, "leave it out; new runs start with random"),
+        ({"cfg": "tiny", "augpipe": "bgc"}, "^--augpipe: has no effect .*: add --aug ada or"),
+        ({"aug": "noaug", "augpipe": "bgc"}, "^--augpipe: has no effect without augmentation"),
+        ({"cfg": "tiny", "target": 0.4}, "^--target: has no effect .*: add --aug ada, or leave"),
+        ({"aug": "fixed", "p": 0.2, "target": 0.0}, "^--target: has no effect unless"),
     ],
 )
 def test_refusals(cells: Path, options: dict, words: str) -> None:
     with pytest.raises(UserError, match=words):
         synthograph.train(data=cells, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cfg": "tiny"},  # sets operations, and no augmentation
+        {"cfg": "tiny", "aug": "ada", "augpipe": "blit", "target": 0.4},
+        {"cfg": "tiny", "aug": "fixed", "p": 0.2, "augpipe": "blit"},
+    ],
+)
+def test_options_of_augmentation_that_work(
+    cells: Path, options: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "_dry_run", lambda *_: None)
+    assert synthograph.train(data=cells, dry_run=True, **options) is None
 
 
 def test_a_request_is_the_command_that_does_the_same() -> None:

@@ -213,17 +213,26 @@ def _next_number(outdir: Path) -> int:
     return max(numbers, default=-1) + 1
 
 
-def read_config(path: Path) -> RunConfig:
-    """The configuration of a run directory.
+def refuse_snapshot(path: Path) -> None:
+    """Refuse a snapshot in place of a run directory.
 
     Raises:
-        UserError: the folder holds no run, or one of another version.
+        UserError: it is one by its name.
     """
     if path.suffix in SUFFIXES:
         raise UserError(
             f"{path}: is a snapshot, which holds no optimiser, counters or augmentation: --resume "
             f"goes on with a run directory; --init-from {path} starts a new run with its weights"
         )
+
+
+def read_config(path: Path) -> RunConfig:
+    """The configuration of a run directory.
+
+    Raises:
+        UserError: the folder holds no run, or one of another version.
+    """
+    refuse_snapshot(path)
     if not path.is_dir():
         raise UserError(
             f"{path}: is no run directory, such as runs/00000-NAME; give the one to go on"

@@ -13,7 +13,7 @@ from synthograph.archive.advice import training_notes
 from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.reader import MASKS, Archive, open_archive
 from synthograph.core.config import calling, merge, parse_assignments, read_tree
-from synthograph.core.errors import UserError
+from synthograph.core.errors import SettingError, UserError
 from synthograph.core.files import refuse_unwritable_folder
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
@@ -21,13 +21,21 @@ from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_document
 from synthograph.models.config import ModelConfig
-from synthograph.models.published import AFRESH, PHANTOMS, is_name, licence, locate, suggested
+from synthograph.models.published import (
+    AFRESH,
+    PHANTOMS,
+    is_name,
+    licence,
+    locate,
+    named,
+    suggested,
+)
 from synthograph.models.registry import RACES, family, parse_model
 from synthograph.models.snapshot import Snapshot, load
 from synthograph.models.snapshot_files import best_of, list_snapshots
 from synthograph.models.transfer import defaults
 from synthograph.training import presets
-from synthograph.training.config import RunConfig
+from synthograph.training.config import AugmentConfig, AugmentMode, RunConfig
 from synthograph.training.distributed import (
     Team,
     broadcast_state,
@@ -39,7 +47,13 @@ from synthograph.training.distributed import (
 from synthograph.training.estimate import bounded_estimate
 from synthograph.training.loop import Trainer, duration
 from synthograph.training.resume import extended, resume_session
-from synthograph.training.run import RunDirectory, find_launched, join_run, read_config
+from synthograph.training.run import (
+    RunDirectory,
+    find_launched,
+    join_run,
+    read_config,
+    refuse_snapshot,
+)
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data, parameter_counts, resolve_run
 from synthograph.training.trackers import check_trackers
@@ -199,6 +213,7 @@ def _resolve(
     archive, preset = open_archive(Path(path)), request.cfg or "auto"
     processes = max(request.gpus, team.size)
     config, notes = resolve_run(archive, preset, [*below, given], processes=processes)
+    _refuse_idle(request, config.augment)
     check_measures(config, archive)
     kind, kimg = family(config.model.family), config.training.kimg
     about = kind.preset_note(preset, archive.info.spec)
@@ -220,6 +235,21 @@ def _resolve(
         if note is not None:
             log(f"note: {note}")
     return config, open_data(config, archive)
+
+
+def _refuse_idle(request: TrainRequest, augment: AugmentConfig) -> None:
+    """Refuse options that were typed and would change nothing; presets may set what is idle.
+
+    Raises:
+        SettingError: operations without augmentation, or a target of one that does not adapt.
+    """
+    typed = request.given()
+    if "augment.pipe" in typed and augment.mode is AugmentMode.NONE:
+        way_out = "add --aug ada or --aug fixed --p 0.2, or leave it out"
+        raise SettingError("augment.pipe", f"has no effect without augmentation: {way_out}")
+    if "augment.target" in typed and augment.mode is not AugmentMode.ADA:
+        rule = "has no effect unless augmentation adapts: add --aug ada, or leave it out"
+        raise SettingError("augment.target", rule)
 
 
 def _fitting_start(config: RunConfig, spec: ImageSpec) -> str | None:
@@ -293,6 +323,7 @@ def _resume(
     request: TrainRequest, path: Path, given: JsonObject, progress: Progress
 ) -> TrainResult | None:
     """Resume a run, in the number of processes that this request names, or a race."""
+    _refuse_network(path)
     for name in ("dry_run", "init_from", "cfg", "outdir"):
         if getattr(request, name):
             option = request.flags()[name]
@@ -303,6 +334,23 @@ def _resume(
     if request.gpus > team.size:
         return _launch(request, extended(read_config(path), given, path))
     return _continue(path, given, team, require_exact=request.require_exact)
+
+
+def _refuse_network(path: Path) -> None:
+    """Weights to begin with are given to `--resume` by users of other programs.
+
+    Raises:
+        UserError: the path names a network, or none.
+    """
+    name = named(path)
+    if name is not None:
+        raise UserError(
+            f"--resume {name}: is a network, --resume goes on with a run directory; --init-from "
+            f"{name} starts a new run with its weights"
+        )
+    if path == Path("noresume"):
+        raise UserError("--resume noresume: leave it out; new runs start with random weights")
+    refuse_snapshot(path)
 
 
 def _continue(
