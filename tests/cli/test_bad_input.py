@@ -238,6 +238,7 @@ def refused(run: Run, line: str, words: str) -> None:
         ("prepare good o.zip --size", "--size: needs a value"),
         ("prepare good o.zip --workers 0", "--workers 0: must be at least 1"),
         ("trian --data set.zip", "'trian' is no command: did you mean 'train'?"),
+        ("train --data set.zip --cond=1", "--cond: takes no value; write --cond alone, or leave"),
         ("--nonsense", "--nonsense: no such option, see 'synthograph --help'"),
         ("models --preset nope", "preset 'nope' is unknown: known are"),
         ("models --preset auto --size -1", "--size -1: must be at least 4"),
@@ -280,6 +281,7 @@ def test_sources_tables_archives_and_lines(run: Run, line: str, words: str) -> N
     [
         ("--gamma -1", "must be at least 0"),
         ("--cfg nope", "preset 'nope' is unknown: known are: quick, auto"),
+        ("--cfg stylegan1", "it is a family, whose presets are progressive or tiny-progressive"),
         ("--kimg nan", "must be a finite number"),
         ("--batch 0", "must be at least 1"),
         ("--batch 1e30", "--batch 1e30: must be a whole number"),

@@ -26,6 +26,9 @@ def explain(error: Exception) -> str:
     command = re.search(r"[Nn]o such command '(.*?)'", message)
     if command is not None and context is not None:
         return f"{command[1]!r} is no command: {nearest(command[1], context.command.commands)}"
+    switch = re.search(r"ption '(.*?)' does not take a value", message)
+    if switch is not None:
+        return f"{switch[1]}: takes no value; write {switch[1]} alone, or leave it out for no"
     if option is not None and "o such option" in message:
         return f"{option}: no such option, {_near_option(option, context) or see}"
     if option is not None and "requires an argument" in message:

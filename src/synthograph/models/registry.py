@@ -43,6 +43,9 @@ def family_of_preset(name: str) -> Family:
     for each, known in names.items():
         if name in known:
             return each
+    if name in FAMILIES:
+        having = " or ".join(names[FAMILIES[name]])
+        raise UserError(f"preset {name!r} is unknown: it is a family, whose presets are {having}")
     everything = [*RACES, *(known for each in names.values() for known in each)]
     raise UserError(f"preset {name!r} is unknown: {nearest(name, everything)}")
 
