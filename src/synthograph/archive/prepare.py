@@ -49,7 +49,6 @@ ONE_SIZE = "give all one size with --size N --transform center-crop (or pad, str
 SMALL_RANGE = 0.25
 """Share of the values of 16 bits below which images look nearly black to a network."""
 PROBED = 16  # images after which a size that no network takes is refused
-
 OPTIONAL = ("split", "mixture", "view", "cohort", "polygons")
 _KEEPS = "keeps what is done; run the same command again to continue"
 
