@@ -282,6 +282,10 @@ def test_what_is_not_as_it_was_painted_is_refused(
     other = tuple(each.replace(digest="0" * 16) for each in about.images)
     refused("4 of 4 painted images are not what", about.replace(images=other))
     refused("name it with --network", about.replace(command=""))
+    drawn = "synthograph annotate sample --network"
+    stranger = about.replace(command=f"{drawn} https://ward.example/g.safetensors")
+    refused("name it with --network", stranger)
+    refused("and .*skin.safetensors is", about.replace(command=f"{drawn} phantom:skin"))
     strange = make_snapshot(tmp_path / "other", size=(16, 16), w_dim=4)
     refused("give --network the one", network=strange.path)
     refused("beyond|holds class id", about.replace(classes=CLASSES[:1]))
