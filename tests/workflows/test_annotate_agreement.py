@@ -94,7 +94,7 @@ def test_two_painters_of_a_set(annotations: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has masks of 1 painter; name two"):
         sg.annotate_agreement(str(annotations))
     paint(annotations, "ben", 1, 5)
-    out = tmp_path / "agreement.json"
+    out = tmp_path / "new" / "agreement.json"
     found = sg.annotate_agreement(str(annotations), out=out).found
     expected = agreement(masks(0)[:5], masks(1)[:5], ["background", "a", "b"], 0)
     assert dice(found.classes) == pytest.approx(dice(expected)) and found.images == 5

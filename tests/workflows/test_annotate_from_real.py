@@ -173,6 +173,8 @@ def test_projects_what_is_not_there_and_keeps_nothing_that_disagrees(
     with pytest.raises(UserError, match="no projection is near enough"):
         sg.annotate_from_real(outdir=tmp_path / "A", **asked)
     assert (tmp_path / "A-projections" / "projections.json").is_file()
+    assert sg.annotate_from_real(outdir=tmp_path / "A", dry_run=True, **asked) is None
+    assert not (tmp_path / "A").exists(), "nothing but the projections was made"
     for changes, message in (
         ({"steps": 2}, "whose --steps is 1, not 2: remove this folder, or choose another --outdir"),
         ({"space": "w"}, r"whose --space is w\+, not w"),

@@ -63,7 +63,7 @@ def test_with_pictures_of_uncertainty(archive: Path, tmp_path: Path) -> None:
     grey[3, 4] = 40
     for k in range(4):
         (folder / f"seed000{k}_a.png").write_bytes(encode_png(grey))
-    without = sg.annotate_review(str(archive), out=tmp_path / "a.png").out
+    without = sg.annotate_review(str(archive), out=tmp_path / "new" / "a.png").out
     found = sg.annotate_review(str(archive), out=tmp_path / "b.png", uncertainty=folder).out
     with Image.open(without) as narrow, Image.open(found) as wide:
         assert wide.width > narrow.width

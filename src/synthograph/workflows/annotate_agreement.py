@@ -21,6 +21,7 @@ from synthograph.stats.masks import IGNORED
 from synthograph.workflows.annotate_requests import AnnotateAgreementRequest
 from synthograph.workflows.annotation_sets import OpenSet
 from synthograph.workflows.tables import table_lines
+from synthograph.workflows.trained import placed
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def run(request: AnnotateAgreementRequest, *, progress: Progress) -> AnnotateAgr
         command=request.command_line(),
     )
     if request.out is not None:
-        found.save(request.out)
+        found.save(placed(request.out))
     return AnnotateAgreementResult(found, request.out)
 
 

@@ -230,6 +230,10 @@ def _projected(
             return None
     found = ProjectedSet.open(folder)
     _refuse_others(request, rows, snapshot, folder, found.found)
+    if request.dry_run:
+        there = several(len(found.found.projections), "projection")
+        progress.log(f"{folder}: {there}, from which the set would be made")
+        return None
     return found
 
 

@@ -27,6 +27,7 @@ from synthograph.sampling.records import UNCERTAINTY
 from synthograph.stats.masks import IGNORED
 from synthograph.workflows.annotate_requests import AnnotateReviewRequest
 from synthograph.workflows.annotation_pictures import SIDE, legend_of
+from synthograph.workflows.trained import placed
 
 MAX_PALETTE_BYTES, MAX_PICTURE = 1 << 20, 64 << 20
 
@@ -106,7 +107,7 @@ def run(request: AnnotateReviewRequest, *, progress: Progress) -> AnnotateReview
         heads=heads,
         legend=legend_of(palette.shown),
     )
-    write_bytes(out, sheet)
+    write_bytes(placed(out), sheet)
     known = any(each.uncertainty is not None for each in every)
     return AnnotateReviewResult(out, tuple(each.row.file for each in shown), len(every), known)
 
