@@ -108,6 +108,11 @@ class Request(Config):
             )
         return path
 
+    def changed(self, names: Iterable[str]) -> list[str]:
+        """What people call those of these fields that are not as by default, in their order."""
+        fields, flags = type(self).model_fields, self.flags()
+        return [flags[n] for n in names if getattr(self, n) != fields[n].default]
+
     def command_line(self) -> str:
         """The request as a command that can be typed, without what is as by default; that of the
         process which started this one for a part of its work.

@@ -87,7 +87,7 @@ def suggested(spec: ImageSpec, kimg: float) -> str | None:
 def named(path: Path) -> str | None:
     """The name or address that was read as a path; None for what exists and all other paths."""
     text = re.sub("^([a-z]{2,}):/+", r"\1://", path.as_posix())  # a path keeps one of two slashes
-    if text not in PHANTOMS and text not in PUBLISHED and "://" not in text:
+    if text == AFRESH or not is_name(text):
         return None
     with disk_errors(path):
         return None if path.exists() else text

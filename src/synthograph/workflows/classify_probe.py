@@ -64,9 +64,8 @@ class ProbeJob:
 
     def notes(self) -> list[str]:
         """Which options have no effect."""
-        fields, flags = type(self.request).model_fields, self.request.flags()
         idle = sorted((FIT_FIELDS | {"side", "transforms", "invariant", "style"}) - {"seed"})
-        given = [flags[n] for n in idle if getattr(self.request, n) != fields[n].default]
+        given = self.request.changed(idle)
         return [f"without effect on a probe, which takes no steps: {', '.join(given)}"] * bool(
             given
         )

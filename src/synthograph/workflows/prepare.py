@@ -386,9 +386,7 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
 
 
 def _refuse_described(request: PrepareRequest, why: str) -> None:
-    fields = type(request).model_fields
-    described = [n for n in DESCRIBED if getattr(request, n) != fields[n].default]
-    given = [request.flags()[name] for name in described]
+    given = request.changed(DESCRIBED)
     given += [f"--window {request.window}"] if request.window in set(Grey) else []
     if given:
         raise UserError(

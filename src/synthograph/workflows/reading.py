@@ -93,12 +93,12 @@ def _channels(request: PrepareRequest) -> tuple[str, ...]:
 
 def _slides(request: PrepareRequest, regions: Regions | None) -> Slides | None:
     if request.tile is None:
-        fields = type(request).model_fields
-        given = [n for n in OF_TILES if getattr(request, n) != fields[n].default]
+        given = request.changed(OF_TILES)
         if given:
-            names = " and ".join(request.flags()[name] for name in given)
-            what = "are about tiles" if given[1:] else "is about tiles"
-            raise UserError(f"{names} {what} of whole slides; give their side, --tile 256")
+            names, what = " and ".join(given), "are" if given[1:] else "is"
+            raise UserError(
+                f"{names} {what} about tiles of whole slides; give their side, --tile 256"
+            )
         return None
     return Slides(
         tile=request.tile,

@@ -15,10 +15,12 @@ from synthograph.core.files import disk_errors, refuse_output, sha256_file
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
 from synthograph.core.untrusted.documents import JsonObject
+from synthograph.core.untrusted.tensors import read_document
 from synthograph.downstream.classifier import ClassifierInfo
 from synthograph.downstream.fit_time import validations
 from synthograph.downstream.fitting import FitConfig
-from synthograph.downstream.trained import TrainedInfo, read_trained
+from synthograph.downstream.trained import TrainedInfo
+from synthograph.features.classifier import made_here
 from synthograph.metrics.overlap import Trained, trained_on
 from synthograph.report.words import several
 from synthograph.training.loop import duration
@@ -114,11 +116,11 @@ def start_of(weights: Path | None) -> tuple[Trained, list[JsonObject]]:
     """Whom a classifier saw whose weights another one begins with, and the generators of its
     training images; nobody where the file is of others, who do not say.
     """
-    if weights is None or weights.suffix.lower() != ".safetensors":
+    if weights is None or not made_here(weights):
         return Trained(), []
     try:
-        info, _ = read_trained(weights, ClassifierInfo)
-    except UserError:  # weights of others, or refused where they are read
+        info = ClassifierInfo.parse(read_document(weights))
+    except UserError:  # no header of ours in spite of its name
         return Trained(), []
     return Trained(frozenset(info.group_digests), frozenset(info.image_digests)), info.snapshots
 
