@@ -11,7 +11,7 @@ from synthograph.stats import scores
 from synthograph.stats.scores import Predictions
 
 
-def predictions(rows, labels, groups=None, folds=None, threshold=None) -> Predictions:
+def predictions(rows, labels, groups=None, folds=None, threshold=None, vote=False) -> Predictions:
     n = len(labels)
     return Predictions(
         torch.tensor(rows, dtype=torch.float64),
@@ -19,6 +19,7 @@ def predictions(rows, labels, groups=None, folds=None, threshold=None) -> Predic
         torch.arange(n) if groups is None else torch.tensor(groups),
         torch.zeros(n, dtype=torch.long) if folds is None else torch.tensor(folds),
         threshold,
+        vote,
     )
 
 
@@ -119,6 +120,18 @@ def test_groups_are_scored_by_their_mean_probability() -> None:
     found = case.by_group()
     assert found.groups.tolist() == [3, 7]
     assert found.probabilities[:, 1].tolist() == pytest.approx([0.9, 0.4])
+
+
+def test_by_vote_a_group_is_what_most_of_its_images_are() -> None:
+    ps, labels, groups = [0.1, 0.6, 0.6, 0.7, 0.1], [1, 1, 1, 0, 0], [3, 3, 3, 5, 5]
+    mean = of_two(ps, labels, groups=groups)
+    vote = of_two(ps, labels, groups=groups, vote=True)
+    assert mean.by_group().decided.tolist() == [0, 0]
+    assert vote.by_group().decided.tolist() == [1, 0]  # of equal votes the mean decides
+    assert vote.by_group().probabilities[:, 1].tolist() == pytest.approx([2 / 3, 1 / 2])
+    assert vote.decided.tolist() == mean.decided.tolist()
+    strict = of_two(ps, labels, groups=groups, vote=True, threshold=0.65)
+    assert strict.by_group().decided.tolist() == [0, 0]
 
 
 def test_calibration_error_is_the_distance_of_said_and_came() -> None:

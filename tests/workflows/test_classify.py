@@ -149,6 +149,13 @@ def test_by_a_column(tmp_path: Path, trained: tuple[Path, Path]) -> None:
     assert [sum(row) for row in found.confusion] == [12, 12]
     assert [sum(row) for row in found.confusion_by_group] == [6, 6]
     assert any(line.startswith("Groups, by the mean") for line in result.lines())
+    (risk,) = found.risks
+    assert (risk.of_class, risk.share) == (found.classes[1], 0.5)
+    assert risk.gain[49].value == pytest.approx(risk.benefit[49].value)  # acting on all has 0 there
+    assert risk.gain[49].interval is not None
+    voted = sg.classify_evaluate(model=model, data=str(path), combine="vote")
+    assert any(line.startswith("Groups, by the vote") for line in voted.lines())
+    assert voted.evaluation.confusion == found.confusion
     with pytest.raises(UserError, match="no such column: did you mean 'site'"):
         sg.classify_evaluate(model=model, data=str(path), by="sites")
 

@@ -1,15 +1,27 @@
 """Scores of classifiers in tables and pictures: the same words for the page and for the console."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from synthograph.report.squares import SquareLine, matrix, square
-from synthograph.report.tables import TableText, score_cell, scores_title, size_cell, three
+from synthograph.report.tables import (
+    TableText,
+    score_cell,
+    scores_title,
+    size_cell,
+    three,
+    with_ends,
+)
 from synthograph.report.words import count
 from synthograph.results.base import Tree
-from synthograph.results.classification import ClassifierEvaluation, ScoreValue
+from synthograph.results.classification import ClassifierEvaluation, ClassRisk, ScoreValue
 
-SHOWN = ("auroc", "balanced_accuracy", "sensitivity", "specificity", "macro_f1", "brier")
+SHOWN = (
+    *("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity", "macro_f1", "brier"),
+)
 """Scores of the parts by a column; the JSON file has all."""
+AT = (0.1, 0.2, 0.3, 0.5)
+"""Thresholds of the table of net benefit; the picture has all."""
+COMBINED = {"mean": "the mean probability", "vote": "the vote"}
 TITLES = {"auroc": "AUROC", "macro_f1": "macro F1", "brier": "Brier score"}
 
 
@@ -23,10 +35,15 @@ def tables(found: ClassifierEvaluation) -> Iterator[TableText]:
     ]
     head = ["score", *(f"by {unit}" for unit in units)]
     notes = [f"Always saying the most frequent class has accuracy {three(found.majority)}."]
+    if "group" in units:
+        notes.append(f"A group counts by {COMBINED[found.combine]} of its images.")
     if len(found.classes) == 2:
         notes.append(f"Sensitivity and specificity are those of class {found.classes[1]}.")
     yield TableText(scores_title(found), head, rows, notes)
     yield of_classes(found)
+    if found.risks:
+        yield _calibration(found.risks)
+        yield _benefit(found.risks)
     yield from _by_column(found)
 
 
@@ -57,6 +74,52 @@ def of_classes(found: ClassifierEvaluation) -> TableText:
 
 def _share(part: int, whole: int) -> str:
     return three(part / whole) if whole else "–"
+
+
+def _calibration(risks: Sequence[ClassRisk]) -> TableText:
+    """Slope and intercept of every class."""
+    rows = [
+        [
+            each.of_class,
+            three(each.share),
+            with_ends(each.slope.value, each.slope.interval),
+            with_ends(each.intercept.value, each.intercept.interval),
+        ]
+        for each in risks
+    ]
+    head = ["class", "share of the images", "calibration slope", "calibration intercept"]
+    notes = [
+        "Slope 1 and intercept 0: probabilities can be believed as risks. A slope below 1 says "
+        "that they are too extreme, an intercept above 0 that the class comes true more often than "
+        "is said.",
+    ]
+    if any(each.slope.value is None for each in risks):
+        notes.append("There is no slope where the images are told apart without error.")
+    return TableText("Calibration of every class against the others", head, rows, notes)
+
+
+def _benefit(risks: Sequence[ClassRisk]) -> TableText:
+    """Net benefit at a few thresholds."""
+    rows = []
+    for each in risks:
+        for at in AT:
+            k = min(range(len(each.thresholds)), key=lambda k: abs(each.thresholds[k] - at))
+            numbers = (each.benefit[k].value, max(each.everyone[k], 0.0))
+            gain = with_ends(each.gain[k].value, each.gain[k].interval)
+            rows.append([each.of_class, f"{at:g}", *map(three, numbers), gain])
+    head = ["class", "acting from this probability on", "net benefit"]
+    return TableText(
+        "Standardised net benefit of acting on a class",
+        [*head, "of acting on all or none", "gain"],
+        rows,
+        [
+            "True positives less false positives times the odds of the threshold, divided by the "
+            "images of the class: 1 finds all without a false alarm, 0 is acting on none. A "
+            "classifier is worth using at a threshold where it gains something over acting on all "
+            "images or on none, whichever is better. This depends on the share of the class, which "
+            "may be another where the classifier is used.",
+        ],
+    )
 
 
 def _by_column(found: ClassifierEvaluation) -> Iterator[TableText]:
@@ -122,9 +185,41 @@ def drawings(found: ClassifierEvaluation) -> dict[str, str]:
         name=f"reliability of {of}",
         even=True,
     )
+    for risk in found.risks:
+        pictures[
+            f"Standardised net benefit of acting on {risk.of_class}, with 95 % intervals. 1 finds "
+            "all without a false alarm, 0 is no better than acting on none."
+        ] = _decision(risk)
     for title, counts in confusions(found).items():
         pictures[f"{title}."] = matrix(counts, found.classes, name=f"{title}, {of}")
     return pictures
+
+
+def _decision(risk: ClassRisk) -> str:
+    """The decision curve as SVG."""
+
+    def shown(values: Iterable[float | None]) -> list[float]:
+        return [min(max(value or 0.0, 0.0), 1.0) for value in values]
+
+    ends = [each.interval for each in risk.benefit if each.interval is not None]
+    whole = len(ends) == len(risk.benefit)
+    low, high = ([e.low for e in ends], [e.high for e in ends]) if whole else ([], [])
+    return square(
+        [
+            SquareLine(
+                "classifier",
+                risk.thresholds,
+                shown(each.value for each in risk.benefit),
+                low=shown(low),
+                high=shown(high),
+            ),
+            SquareLine("acting on all images", risk.thresholds, shown(risk.everyone)),
+        ],
+        across="acting from this probability on",
+        upright="standardised net benefit",
+        name=f"decision curve of {risk.of_class}",
+        even=False,
+    )
 
 
 def confusions(found: ClassifierEvaluation) -> dict[str, Sequence[Sequence[int]]]:
@@ -132,7 +227,7 @@ def confusions(found: ClassifierEvaluation) -> dict[str, Sequence[Sequence[int]]
     axes = "by true class (rows) and decided class (columns)"
     shown: dict[str, Sequence[Sequence[int]]] = {f"Images {axes}": found.confusion}
     if found.confusion_by_group:
-        title = f"Groups, by the mean probability of their images, {axes}"
+        title = f"Groups, by {COMBINED[found.combine]} of their images, {axes}"
         shown[title] = found.confusion_by_group
     return shown
 

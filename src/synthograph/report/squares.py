@@ -1,6 +1,6 @@
 """Curves between 0 and 1, and matrices, as SVG inside the page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -23,12 +23,15 @@ class SquareLine:
         name: of the curve, in the legend.
         x, y: its points, 0 ... 1.
         marked: whether its points are drawn, too.
+        low, high: of a band around it, if any.
     """
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     marked: bool = False
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
 
 
 def square(lines: Sequence[SquareLine], *, across: str, upright: str, name: str, even: bool) -> str:
@@ -71,14 +74,21 @@ def _place(x: float, y: float) -> tuple[float, float]:
 
 def _curve(line: SquareLine, colour: str, number: int) -> Iterator[str]:
     points = [_place(x, y) for x, y in zip(line.x, line.y, strict=True)]
-    path = "L".join(f"{x} {y}" for x, y in points)
-    yield f'<path d="M{path}" stroke="{colour}"/>'
+    if line.low:
+        x = [*line.x, *reversed(line.x)]
+        band = _path(map(_place, x, [*line.low, *reversed(line.high)]))
+        yield f'<path d="{band}Z" style="fill:{colour};fill-opacity:.16;stroke:none"/>'
+    yield f'<path d="{_path(points)}" stroke="{colour}"/>'
     if line.marked:
         for x, y in points:
             yield f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>'
     y = TOP + SIDE + 48 + ROW * number
     yield f'<rect x="{LEFT}" y="{y - 6}" width="14" height="3" fill="{colour}"/>'
     yield f'<text x="{LEFT + 20}" y="{y}">{escape(_short(line.name))}</text>'
+
+
+def _path(points: Iterable[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x} {y}" for x, y in points)
 
 
 def matrix(rows: Sequence[Sequence[int]], names: Sequence[str], *, name: str) -> str:

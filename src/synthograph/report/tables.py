@@ -5,6 +5,7 @@ segmenters have in common.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from synthograph.core.interval import Interval
 from synthograph.report.words import count, several
 from synthograph.results.base import Tree
 from synthograph.results.classification import ClassifierEvaluation, ScoreValue
@@ -44,11 +45,14 @@ def three(value: float | None) -> str:
 
 def score_cell(found: ScoreValue | None) -> str:
     """A score and its interval; a dash where there is none."""
-    if found is None or found.value is None:
-        return "–"
-    ends = found.interval
-    bounds = "" if ends is None else f" ({three(ends.low)} to {three(ends.high)})"
-    return f"{three(found.value)}{bounds}"
+    return "–" if found is None else with_ends(found.value, found.interval)
+
+
+def with_ends(value: float | None, ends: Interval | None) -> str:
+    """A number and its interval; a dash where there is none."""
+    if value is None or ends is None:
+        return three(value)
+    return f"{three(value)} ({three(ends.low)} to {three(ends.high)})"
 
 
 def size_cell(found: ScoreValue) -> str:

@@ -17,6 +17,7 @@ from synthograph.results.base import (
 )
 
 Unit = Literal["image", "group"]
+Combine = Literal["mean", "vote"]
 
 
 class ScoreValue(Schema):
@@ -25,7 +26,7 @@ class ScoreValue(Schema):
     Attributes:
         score: its name, such as `auroc`.
         column, level: the part, such as `site` and `b`; empty for all images.
-        unit: what is scored: images, or groups by the mean probability of their images.
+        unit: what is scored: images, or groups, of whose images the file says how they decide.
         value: None where it has none, such as without an image of a class.
         interval: over groups; None with too few of them.
         images, groups: of the part.
@@ -76,6 +77,39 @@ class ClassCurve(Schema):
     precision: Many[Share]
 
 
+class Estimated(Schema):
+    """A number and its interval over groups; None where there is none."""
+
+    value: float | None
+    interval: Ends | None = None
+
+
+class ClassRisk(Schema):
+    """What the probability of a class is worth as a risk.
+
+    Attributes:
+        of_class: its name.
+        share: of the images that are of the class.
+        slope: of the calibration: less than 1 where probabilities are too extreme; None where the
+            images are told apart without error.
+        intercept: of the calibration with slope 1: above 0 where the class comes true more often
+            than is said.
+        thresholds: probabilities from which the class is said.
+        benefit: standardised net benefit at the thresholds: net benefit divided by `share`.
+        everyone: that of saying the class of all images.
+        gain: benefit less that of the better of two rules: the class is said of all, or of none.
+    """
+
+    of_class: str
+    share: Share
+    slope: Estimated
+    intercept: Estimated
+    thresholds: Many[Share]
+    benefit: Many[Estimated]
+    everyone: Many[float]
+    gain: Many[Estimated]
+
+
 class ClassifierRecord(Schema):
     """Which classifier was evaluated."""
 
@@ -102,10 +136,14 @@ class ClassifierEvaluation(Document):
     confusion: Many[Many[Count]]
     """True classes in rows, decided ones in columns."""
     confusion_by_group: UnlessEmpty[Many[Many[Count]]] = ()
-    """The same of groups by the mean probability of their images, a group once for every class of
-    its images; empty where no group has several images of a class, and in older files."""
+    """The same of groups, a group once for every class of its images; empty where no group has
+    several images of a class, and in older files."""
+    combine: IfGiven[Combine] = "mean"
+    """How the images of a group decide: by their mean probability or by vote."""
     calibration: CalibrationCurve
     curves: IfGiven[Many[ClassCurve]] = ()
+    """Of two classes, the second."""
+    risks: IfGiven[Many[ClassRisk]] = ()
     """Of two classes, the second."""
     majority: float
     """Accuracy of always saying the most frequent class."""

@@ -12,13 +12,16 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
-from torch import Tensor
+from torch import Tensor, nn
 
 from synthograph.core.errors import UserError
 from synthograph.stats.outcomes import Score
 from synthograph.stats.ranks import ELEMENTS, ranking
 
 # n image, k class, e weighting, b bin
+
+TIE = 1e-9
+"""Share of a vote that decides where votes are equal."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Predictions:
         threshold: two classes only: the probability of class 1 from which class 1 is decided,
             chosen on validation images; one, or one per image where folds have their own. Without
             it the most probable class is decided.
+        vote: groups are decided as most of their images are, not by the mean probability.
     """
 
     probabilities: Float64[Tensor, "n k"]
@@ -41,6 +45,7 @@ class Predictions:
     groups: Int64[Tensor, " n"]
     folds: Int64[Tensor, " n"]
     threshold: float | Float64[Tensor, " n"] | None = None
+    vote: bool = False
 
     def __post_init__(self) -> None:
         if self.threshold is not None and self.classes != 2:
@@ -99,7 +104,16 @@ class Predictions:
         return replace(self, probabilities=p, threshold=threshold)
 
     def by_group(self) -> "Predictions":
-        """One prediction per group and class of it: the mean probability of its images."""
+        """One prediction per group and class of it: the mean probability of its images; by `vote`
+        the shares of them that are decided as each class, where of equal shares the one counts
+        that the mean probability decides.
+        """
+        mean = replace(self, vote=False)
+        if self.vote:
+            votes = nn.functional.one_hot(self.decided, self.classes).double()
+            shares = replace(mean, probabilities=votes, threshold=None).by_group()
+            tie = nn.functional.one_hot(mean.by_group().decided, self.classes)
+            return replace(shares, probabilities=(shares.probabilities + TIE * tie) / (1 + TIE))
         keys = torch.stack((self.groups, self.labels, self.folds), dim=1)
         found, inverse, counts = keys.unique(dim=0, return_inverse=True, return_counts=True)
         sums = torch.zeros(len(found), self.classes, dtype=torch.float64)
@@ -153,7 +167,7 @@ def auroc(
         for start in range(0, len(weights), step):
             part = slice(start, start + step)
             counted = weights[part][:, rows][:, ranked.order]
-            negative = torch.nn.functional.pad((counted * ~ours).cumsum(1), (1, 0))
+            negative = nn.functional.pad((counted * ~ours).cumsum(1), (1, 0))
             middle = (negative[:, ranked.before + 1] + negative[:, ranked.last + 1]) / 2
             concordant[part] += (middle * counted * ours).sum(1)
             pairs[part] += (counted * ours).sum(1) * negative[:, -1]
@@ -184,7 +198,7 @@ def confusion(
     """How often a class (rows) was decided as which (columns)."""
     k = predictions.classes
     cells = predictions.labels * k + predictions.decided
-    members = torch.nn.functional.one_hot(cells, k * k).to(torch.float64)
+    members = nn.functional.one_hot(cells, k * k).to(torch.float64)
     return (weights @ members).reshape(len(weights), k, k)
 
 
@@ -237,7 +251,7 @@ def _brier(predictions: Predictions, weights: Tensor) -> Tensor:
     """Mean squared distance of the probabilities from the truth, summed over the classes: 0..2.
     Source: Brier 1950.
     """
-    truth = torch.nn.functional.one_hot(predictions.labels, predictions.classes)
+    truth = nn.functional.one_hot(predictions.labels, predictions.classes)
     return _mean((predictions.probabilities - truth).square().sum(1), weights)
 
 

@@ -1,7 +1,7 @@
 """Scores of a classifier on real images that it never saw."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -24,9 +24,12 @@ from synthograph.results.classification import (
     ClassCurve,
     ClassifierEvaluation,
     ClassifierRecord,
+    ClassRisk,
+    Estimated,
 )
 from synthograph.stats import scores
 from synthograph.stats.operating import operating_points
+from synthograph.stats.risks import THRESHOLDS, Estimate, risk
 from synthograph.stats.scores import Predictions
 from synthograph.workflows.classifying import extractor_of, predict, predictions_of
 from synthograph.workflows.downstream_requests import ClassifyEvaluateRequest
@@ -85,6 +88,7 @@ def run(request: ClassifyEvaluateRequest, *, progress: Progress) -> ClassifyEval
     found = predict(model, extractor, images.images, progress.track)
     threshold = model.info.threshold
     predicted = predictions_of(images, model.info.classes, found.probabilities, threshold)
+    predicted = replace(predicted, vote=request.combine == "vote")
     unlike = int((found.distances > 1).sum())
     evaluation = _evaluation(request, model, extractor, images, predicted, unlike, notes)
     if request.out is not None:
@@ -155,6 +159,7 @@ def _evaluation(
         scores=tuple(values),
         confusion=_counts(predicted),
         confusion_by_group=_counts(groups) if len(groups) < len(predicted) else (),
+        combine=request.combine,
         calibration=CalibrationCurve(
             said=tuple(said.said.tolist()),
             came=tuple(said.came.tolist()),
@@ -162,6 +167,7 @@ def _evaluation(
             error=said.error,
         ),
         curves=tuple(_curves(predicted, model.info.classes)),
+        risks=tuple(_risks(predicted, model.info.classes, request.seed)),
         majority=scores.majority_baseline(predicted.labels),
         unlike=unlike,
         seed=request.seed,
@@ -179,7 +185,7 @@ def _counts(predicted: Predictions) -> tuple[tuple[int, ...], ...]:
 def _curves(predicted: Predictions, classes: Sequence[str]) -> Iterator[ClassCurve]:
     """One class against the others; of two classes, the second."""
     once = torch.ones(1, len(predicted), dtype=torch.float64)
-    for k in range(1, 2) if len(classes) == 2 else range(len(classes)):
+    for k in _shown(classes):
         said, own = predicted.probabilities[:, k], predicted.labels == k
         points = operating_points(said, own)
         if points is not None:
@@ -191,6 +197,34 @@ def _curves(predicted: Predictions, classes: Sequence[str]) -> Iterator[ClassCur
                 sensitivity=tuple(points.sensitivity.tolist()),
                 precision=tuple(points.precision.tolist()),
             )
+
+
+def _risks(predicted: Predictions, classes: Sequence[str], seed: int) -> Iterator[ClassRisk]:
+    """Calibration and net benefit of one class against the others; of two classes, the second."""
+    for k in _shown(classes):
+        said, own = predicted.probabilities[:, k], predicted.labels == k
+        found = risk(said, own, predicted.groups, seed=seed)
+        if found is not None:
+            yield ClassRisk(
+                of_class=classes[k],
+                share=found.share,
+                slope=_estimated(found.slope),
+                intercept=_estimated(found.intercept),
+                thresholds=THRESHOLDS,
+                benefit=tuple(map(_estimated, found.benefit)),
+                everyone=found.everyone,
+                gain=tuple(map(_estimated, found.gain)),
+            )
+
+
+def _estimated(found: Estimate) -> Estimated:
+    return Estimated(
+        value=found.value if found.value == found.value else None, interval=found.interval
+    )
+
+
+def _shown(classes: Sequence[str]) -> range:
+    return range(1, 2) if len(classes) == 2 else range(len(classes))
 
 
 def _confusion(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Table:

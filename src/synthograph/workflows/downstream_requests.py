@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from synthograph.core.errors import UserError
 from synthograph.core.request import Flag, Positional, Request, Words
+from synthograph.results.classification import Combine
 from synthograph.workflows.followed import Followed
 
 
@@ -184,6 +185,11 @@ class ClassifyEvaluateRequest(EvaluateOptions):
     group = "classify"
 
     model: Path = Field(description="classifier of classify train")
+    combine: Combine = Field(
+        "mean",
+        description="how the images of a group decide together: mean (of their probabilities) or "
+        "vote",
+    )
 
 
 class PredictOptions(Request):
