@@ -197,6 +197,7 @@ def test_pictures_are_drawn_in_shares_that_fit(archive: Path) -> None:
     [
         ({"mbstd_channels": 3}, "model.mbstd_channels': must divide the 4 channels .* as 2 does, "),
         ({"modality_weights": {"imag": 2}}, "model.modality_weights.imag': did you mean 'image'"),
+        ({"modality_r1": {"imag": 2}}, "model.modality_r1.imag': did you mean 'image'"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_first(

@@ -157,3 +157,8 @@ def test_what_is_unknown_is_refused(given: dict[str, object], part: str) -> None
 def test_a_search_needs_a_setting(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--parameter"):
         ask(search=[str(search(tmp_path / "s"))])
+
+
+def test_bounds_inside_a_type_are_not_shown_as_code() -> None:
+    result = ask(parameter="modality_r1")
+    assert any("type: dict[str, float]" in line for line in result.lines())

@@ -11,7 +11,7 @@ import reprlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import pydantic
 import pydantic_core
@@ -238,8 +238,9 @@ class Setting:
 def describe(config: type[Config], prefix: str = "") -> list[Setting]:
     """Every setting of a configuration and of those inside it, in order."""
     found: list[Setting] = []
+    types = get_type_hints(config)  # without the bounds that stand inside a type
     for name, field in config.model_fields.items():
-        inner = field.annotation
+        inner = types[name]
         kind = inner if isinstance(inner, type) else None
         if kind is not None and issubclass(kind, Config):
             found += describe(kind, f"{prefix}{name}.")

@@ -319,6 +319,12 @@ def test_several_modalities_are_weighted_and_reported() -> None:
     r1 = phases["Dreg"].loss(batch).stats
     parts = r1["Loss/r1_penalty/vis"] + r1["Loss/r1_penalty/nir"]
     torch.testing.assert_close(r1["Loss/r1_penalty"], parts)
+    more = {"modality_r1": {"nir": 3.0}, "r1_gamma": 2.0, "r1_interval": 4}
+    _, weighted = small({"vis": 3, "nir": 1}, **more)
+    terms = weighted["Dreg"].loss(batch)
+    each = {m: r1[f"Loss/r1_penalty/{m}"] for m in ("vis", "nir")}
+    torch.testing.assert_close(terms.loss, (each["vis"] + 3 * each["nir"]).mean() * 4)
+    torch.testing.assert_close(terms.stats["Loss/r1_penalty"], parts)
     signs = phases["Dmain"].loss(batch)
     both = torch.cat([signs.stats[f"Loss/signs/real/{m}"] for m in ("vis", "nir")], 1)
     torch.testing.assert_close(signs.real_signs, both.mean(1))

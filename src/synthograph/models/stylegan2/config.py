@@ -1,7 +1,7 @@
 """Hyper-parameters of StyleGAN2."""
 
 import enum
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pydantic
 
@@ -124,6 +124,10 @@ class StyleGAN2Config(GeneratorConfig):
     modality_weights: dict[str, float] = pydantic.Field(
         default_factory=dict,
         description="weight of a modality in the generator loss, 1 unless given",
+    )
+    modality_r1: dict[str, Annotated[float, pydantic.Field(ge=0)]] = pydantic.Field(
+        default_factory=dict,
+        description="factor of the R1 penalty of a modality's discriminator, 1 unless given",
     )
     optimisers: dict[str, AdamConfig] = pydantic.Field(
         {"G": AdamConfig(), "D": AdamConfig()},

@@ -68,10 +68,11 @@ class StyleGAN2(MappedFamily):
         """
         check_names(spec)
         own = _own(config)
-        for name in own.modality_weights:
-            if name not in spec.modalities:
-                near = nearest(name, spec.modalities)
-                raise SettingError(f"modality_weights.{name}", near, unknown=True)
+        for setting in ("modality_weights", "modality_r1"):
+            for name in getattr(own, setting):
+                if name not in spec.modalities:
+                    near = nearest(name, spec.modalities)
+                    raise SettingError(f"{setting}.{name}", near, unknown=True)
         check_channels(spec, own)
         if own.spread_weight and not spec.grid.doublings:
             rule = "must be 0 for images this small: there are no features to compare"

@@ -164,17 +164,18 @@ class Losses:
         augmented = self.augment(reals, batch, "Dreg")
         with self._penalty_precision():
             logits, _ = self._judged(augmented, batch.labels)
-        joint = torch.stack([x.sum() for x in logits.values()]).sum()
+        scored = torch.stack([x.sum() for x in logits.values()]).sum()
         with features_only():
-            (gradient,) = torch.autograd.grad(joint, [reals], create_graph=True)
-        penalty = gradient.float().square().sum((1, 2, 3))
-        weighted = penalty * (self.config.r1_gamma / 2)
-        stats = {"Loss/r1_penalty": penalty.detach(), "Loss/D/reg": weighted.detach()}
-        if len(logits) > 1:
-            parts = self.spec.split(gradient.detach())
-            stats |= {
-                f"Loss/r1_penalty/{m}": part.square().sum((1, 2, 3)) for m, part in parts.items()
-            }
+            (gradient,) = torch.autograd.grad(scored, [reals], create_graph=True)
+        parts = self.spec.split(gradient.float())
+        penalties = {m: part.square().sum((1, 2, 3)) for m, part in parts.items()}
+        factors = self.config.modality_r1
+        joint = torch.stack([x * factors.get(m, 1.0) for m, x in penalties.items()]).sum(0)
+        weighted = joint * (self.config.r1_gamma / 2)
+        total = torch.stack(list(penalties.values())).sum(0).detach()
+        stats = {"Loss/r1_penalty": total, "Loss/D/reg": weighted.detach()}
+        if len(penalties) > 1:
+            stats |= {f"Loss/r1_penalty/{m}": x.detach() for m, x in penalties.items()}
         return LossTerms(weighted.mean() * self.config.r1_interval, stats)
 
     @contextmanager
