@@ -11,6 +11,7 @@ from torch import Tensor
 from synthograph.archive.batches import ImageSet
 from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
+from synthograph.core.spec import ImageSpec
 from synthograph.features.base import MissingWeightsError
 from synthograph.features.inception import Inception, InceptionExtractor
 from synthograph.features.preprocess import Preprocess
@@ -154,10 +155,13 @@ def test_the_kernel_distance_has_an_interval_beside_its_subsets(tmp_path: Path) 
     assert value.interval.low > 0
 
 
-def steps(count: int, batch: int = 8) -> list[tuple[Tensor, Tensor]]:
+GREY = ImageSpec(height=32, width=32, modalities={"image": 1})
+
+
+def steps(count: int, batch: int = 8, channels: int = 1) -> list[tuple[Tensor, Tensor]]:
     """Images of noise and what is 0.01 grey levels away from them."""
     generator = torch.Generator().manual_seed(0)
-    first = 255 * torch.rand(count, 1, 32, 32, generator=generator)
+    first = 255 * torch.rand(count, channels, 32, 32, generator=generator)
     second = first + 0.01 * torch.randn(first.shape, generator=generator)
     return list(zip(first.split(batch), second.split(batch), strict=True))
 
@@ -170,7 +174,7 @@ def path(name: str) -> PathLength:
 
 def test_path_length_by_the_offline_distance_is_marked() -> None:
     spec, distance = path("path_length_40"), perceptual_distance("random-vgg16-distance")
-    got = measure_path_length(spec, steps(40), distance, origin={"snapshot": "s"}, batch=8)
+    got = measure_path_length(spec, steps(40), distance, GREY, origin={"snapshot": "s"}, batch=8)
     apart = torch.cat([distance(*pair) for pair in steps(40)]).double()
     assert got.results == {"path_length_40": pytest.approx(float(trimmed_mean(apart / 1e-8)))}
     (value,) = got.values
@@ -184,16 +188,31 @@ def test_path_length_by_the_offline_distance_is_marked() -> None:
     assert about["path"]["epsilon"] == 1e-4 and about["path"]["space"] == "w"
 
 
+def test_of_several_modalities_each_has_its_path_length() -> None:
+    spec, distance = path("path_length_40"), perceptual_distance("random-vgg16-distance")
+    both = GREY.model_copy(update={"modalities": {"vis": 3, "nir": 1}})
+    pairs = steps(40, channels=4)
+    got = measure_path_length(spec, pairs, distance, both, origin={}, batch=8)
+    want = {}
+    for key, part in (("path_length_40", slice(0, 3)), ("path_length_40_nir", slice(3, 4))):
+        apart = torch.cat([distance(a[:, part], b[:, part]) for a, b in pairs]).double()
+        want[key] = pytest.approx(float(trimmed_mean(apart / 1e-8)))
+    assert got.results == want
+    assert [value.value for value in got.values] == list(got.results.values())
+    notes = got.values[-1].notes
+    assert "path_length_40_nir: of the channels of nir alone" in notes and INDICATIVE in notes
+
+
 def test_published_path_lengths_need_the_published_distance() -> None:
     with pytest.raises(MissingWeightsError, match="vgg16"):
         perceptual_distance(path("ppl2_wend").distance)
     offline = perceptual_distance("random-vgg16-distance")
     with pytest.raises(UserError, match="ppl2_wend: is measured with lpips"):
-        measure_path_length(path("ppl2_wend"), steps(8), offline, origin={}, batch=8)
+        measure_path_length(path("ppl2_wend"), steps(8), offline, GREY, origin={}, batch=8)
     # as it is where the weights are here
     trained = dataclasses.replace(offline, name="lpips", indicative=False)
     spec = path("ppl_zfull_16")
-    got = measure_path_length(spec, steps(16), trained, origin={}, batch=8)
+    got = measure_path_length(spec, steps(16), trained, GREY, origin={}, batch=8)
     assert got.tree()["published"] is True and list(got.results) == ["ppl_zfull_16"]
     assert FACES in got.values[0].notes and INDICATIVE not in got.values[0].notes
     cut = [(a[:, :, 12:28, 8:24], b[:, :, 12:28, 8:24]) for a, b in steps(16)]
@@ -205,10 +224,10 @@ def test_path_lengths_that_would_be_wrong() -> None:
     spec = path("path_length_16")
     low = perceptual_distance("random-vgg16-distance", precision=Precision.BF16)
     with pytest.raises(UserError, match="smaller than bf16 resolves"):
-        measure_path_length(spec, steps(16), low, origin={}, batch=8)
+        measure_path_length(spec, steps(16), low, GREY, origin={}, batch=8)
     exact = perceptual_distance("random-vgg16-distance")
     with pytest.raises(UserError, match="8 pairs of images, 16 were expected"):
-        measure_path_length(spec, steps(8), exact, origin={}, batch=8)
+        measure_path_length(spec, steps(8), exact, GREY, origin={}, batch=8)
     spoiled = [(a, b * torch.nan) for a, b in steps(16)]
     with pytest.raises(UserError, match="path_length_16: a perceptual distance is negative"):
-        measure_path_length(spec, spoiled, exact, origin={}, batch=8)
+        measure_path_length(spec, spoiled, exact, GREY, origin={}, batch=8)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
@@ -55,6 +56,7 @@ class PublishedName:
     full: bool
     """Whether all real images count, without flips; else as many as synthetic ones, with the flips
     that training saw."""
+    published: ClassVar[bool] = True
 
     @property
     def extractor(self) -> str:
@@ -81,6 +83,11 @@ class PathLength:
     count: int  # pairs of images
     distance: str  # out of `features.registry.DISTANCES`
     published: bool  # whether it follows the published rules; ours has the offline distance
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Under which the number is written."""
+        return (self.name,)
 
 
 def parse_path(text: str) -> PathLength | None:

@@ -1,12 +1,14 @@
 """Measures under their published names and rules: the reference is the training images; and path
-lengths, which compare images of one generator with each other. Of images of several modalities a
-name gives a number for each: the first under its own key, the others with `_MODALITY` behind it.
+lengths, which compare images of one generator with each other. Of images of several modalities both
+give a number for each: the first under its own key, the others with `_MODALITY` behind it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 import synthograph
 from synthograph.archive.batches import ImageSet
@@ -125,25 +127,28 @@ def measure_published(
         values = _values(spec, real, fakes, seed)
         found.append((tuple(value.value for value in values), values))
     record = ImageRecord(**{"name": train.name, "n": count, **train.origin})
-    return _result(spec, train.spec, found, provenance.replace(real=record))
+    return _result(spec, train.spec, found, provenance.replace(real=record), NOTE)
 
 
 def measure_path_length(
     spec: PathLength,
     pairs: Pairs,
     distance: PerceptualDistance,
+    images: ImageSpec,
     *,
     origin: Mapping[str, Any],
     batch: int,
     tracks: Tracks = silent,
     seed: int = 0,
 ) -> PublishedMeasure:
-    """One path length, in fp32 throughout, as a step is smaller than other formats resolve.
+    """One path length, of every modality by itself; in fp32 throughout, as a step is smaller than
+    other formats resolve.
 
     Args:
         spec: which.
         pairs: `spec.count` pairs a step of `spec.variant` apart, made while they are asked for.
         distance: the one that the name asks for.
+        images: what the generator makes.
         origin: what a reader must know of the generator and of the pairs; plain data.
         batch: pairs in every batch but the last, for the progress.
         tracks: shows progress.
@@ -161,28 +166,26 @@ def measure_path_length(
             "it with fp32"
         )
     shown = tracks(f"path length {spec.name}")(pairs, -(-spec.count // batch))
-    found = path_length(step_lengths(shown, spec.variant, distance), name=spec.name, seed=seed)
-    if found.n_fake != spec.count:
-        raise UserError(f"{spec.name}: {found.n_fake} pairs of images, {spec.count} were expected")
-    notes = (
-        OF_LATENTS,
-        *((FACES,) if spec.variant.crop else ()),
-        *((INDICATIVE,) if distance.indicative else ()),
+    lengths: dict[str, list[Tensor]] = {name: [] for name in images.modalities}
+    for pair in shown:
+        first, second = map(images.split, pair)
+        for name, kept in lengths.items():
+            kept += step_lengths([(first[name], second[name])], spec.variant, distance)
+    values = [path_length(each, name=spec.name, seed=seed) for each in lengths.values()]
+    if values[0].n_fake != spec.count:
+        raise UserError(
+            f"{spec.name}: {values[0].n_fake} pairs of images, {spec.count} were expected"
+        )
+    provenance = Provenance(
+        features=Features(**distance.describe()),
+        generated=ImageRecord(**{**origin, "pairs": spec.count, "n": 2 * spec.count}),
+        seed=seed,
+        version=synthograph.__version__,
+        path=spec.variant.describe(),
     )
-    assert found.value is not None, "there are pairs"
-    return PublishedMeasure(
-        metric=spec.name,
-        published=spec.published,
-        results={spec.name: found.value},
-        values=(found.noted(*notes),),
-        provenance=Provenance(
-            features=Features(**distance.describe()),
-            generated=ImageRecord(**{**origin, "pairs": spec.count, "n": 2 * spec.count}),
-            seed=seed,
-            version=synthograph.__version__,
-            path=spec.variant.describe(),
-        ),
-    )
+    found: list[_Found] = [((value.value,), (value,)) for value in values]
+    notes = [OF_LATENTS] + [FACES] * spec.variant.crop + [INDICATIVE] * distance.indicative
+    return _result(spec, images, found, provenance, *notes)
 
 
 def _values(spec: PublishedName, real: Sample, fake: Sample, seed: int) -> tuple[Value, ...]:
@@ -209,9 +212,13 @@ _Found = tuple[tuple[float | None, ...], tuple[Value, ...]]
 
 
 def _result(
-    spec: PublishedName, images: ImageSpec, found: Sequence[_Found], provenance: Provenance
+    spec: PublishedName | PathLength,
+    images: ImageSpec,
+    found: Sequence[_Found],
+    provenance: Provenance,
+    *notes: str,
 ) -> PublishedMeasure:
-    """The measure, from what was found of every modality."""
+    """The measure, from what was found of every modality, and notes on all of its numbers."""
     results: dict[str, float] = {}
     noted: list[Value] = []
     for place, (name, (numbers, values)) in enumerate(zip(images.modalities, found, strict=True)):
@@ -220,13 +227,12 @@ def _result(
             if one is None:
                 raise UserError(f"{key}: {'; '.join(note for v in values for note in v.notes)}")
             results[key] = float(one)
-        notes = [] if spec.kind is IS else [NOTE]
-        if len(found) > 1:
-            notes.append(f"{' and '.join(keys)}: of the channels of {name} alone")
-        noted += (value.noted(*notes) for value in values)
+        several = len(found) > 1
+        alone = [f"{' and '.join(keys)}: of the channels of {name} alone"] * several
+        noted += (value.noted(*notes, *alone) for value in values)
     return PublishedMeasure(
         metric=spec.name,
-        published=True,
+        published=spec.published,
         results=results,
         values=tuple(noted),
         provenance=provenance,

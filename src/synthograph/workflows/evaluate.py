@@ -317,6 +317,7 @@ def _path_length(
         spec,
         step_pairs(snapshot, walk),
         distance,
+        snapshot.info.spec,
         origin={"snapshot": snapshot.sha256, "labels": "drawn from the training images"},
         batch=request.batch,
         tracks=tracks,
