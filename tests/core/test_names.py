@@ -2,7 +2,7 @@
 
 import pytest
 
-from synthograph.core.names import first_few, nearest, without_controls
+from synthograph.core.names import closest, first_few, nearest, without_controls
 
 
 def test_near_names_are_proposed_and_else_all_are_listed() -> None:
@@ -12,6 +12,12 @@ def test_near_names_are_proposed_and_else_all_are_listed() -> None:
     assert nearest("wbc", ["RBC", "WBC"]) == "did you mean 'WBC'?"
     assert nearest("melanom", ["MELANOMA", "x"]) == "did you mean 'MELANOMA'?"
     assert nearest("1", iter([1, 2])) == "did you mean '1'?"  # type: ignore[list-item]
+
+
+def test_the_closest_name_if_any() -> None:
+    assert closest("lanzcos", iter(["box", "lanczos"])) == "lanczos"
+    assert closest("wbc", ["RBC", "WBC"]) == "WBC"
+    assert closest("q", ["box"]) is None and closest("q", []) is None
 
 
 def test_first_few() -> None:

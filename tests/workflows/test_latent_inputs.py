@@ -85,3 +85,29 @@ def test_networks_are_named_as_at_the_start_of_a_training(
         with pytest.raises(sg.UserError, match=f"forbids downloads.*{HOST}/.*pkl"):
             open_network(Path(address), Printed())
     assert "NVIDIA Source Code License" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("phantom:skim", "neither a file nor a known network; did you mean 'phantom:skin'"),
+        ("ffhq256x", "neither a file nor a known network; did you mean 'ffhq256'"),
+        ("Brain-run", "neither a file nor a known network; did you mean 'brain-run'"),
+        (
+            "brain-run/generator-000300.safetensors",
+            "no such file; did you mean 'brain-run/gen.*200",
+        ),
+        ("gone/generator-000200.safetensors", "there is no such file; expected a snapshot such as"),
+        ("xyz", "there is no such file; expected a snapshot such as"),
+    ],
+)
+def test_a_mistyped_network_comes_with_the_one_that_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "brain-run").mkdir()
+    (tmp_path / "brain-run" / "generator-000200.safetensors").touch()
+    if Path(typed).exists():
+        pytest.skip("upper and lower case are one here")
+    with pytest.raises(sg.UserError, match=message):
+        sg.generate(network=Path(typed), seeds="0", outdir=tmp_path / "images")

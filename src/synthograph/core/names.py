@@ -39,15 +39,22 @@ def nearest(name: str, known: Iterable[str]) -> str:
         `did you mean 'x'?` when one name is close, upper or lower case, else the list of all names.
     """
     candidates = [str(k) for k in known]
+    close = closest(name, candidates)
+    if close is not None:
+        return f"did you mean '{close}'?"
+    return f"known are: {', '.join(candidates)}" if candidates else "there are none"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is close to an unknown one, upper or lower case; None where none is."""
+    candidates = list(known)
     plain = {candidate.casefold(): candidate for candidate in reversed(candidates)}
     if name.casefold() in plain:
-        return f"did you mean '{plain[name.casefold()]}'?"
+        return plain[name.casefold()]
     close = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6) or [
         plain[key] for key in difflib.get_close_matches(name.casefold(), plain, n=1, cutoff=0.6)
     ]
-    if close:
-        return f"did you mean '{close[0]}'?"
-    return f"known are: {', '.join(candidates)}" if candidates else "there are none"
+    return close[0] if close else None
 
 
 def first_few(names: Iterable[str], limit: int = 3, *, separator: str = ", ") -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from synthograph.core.cache import weights_folder
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors
-from synthograph.core.names import nearest
+from synthograph.core.names import closest, nearest
 from synthograph.core.progress import Track
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.download import Opener, download, file_name
@@ -70,7 +70,26 @@ def locate(text: str, *, track: Track | None = None) -> Path:
     if not known and path.name == text and not path.suffix:
         way = nearest(text, [*PHANTOMS, *PUBLISHED, AFRESH])
         raise UserError(f"{text!r} is neither a file nor a known network: {way}")
+    refuse_misspelt(path)
     return path
+
+
+def refuse_misspelt(path: Path) -> None:
+    """Refuse a path that is not there where a known network, or what lies in its folder, is called
+    nearly so.
+
+    Raises:
+        UserError: one is, and which.
+    """
+    with disk_errors(path):
+        if path.exists():
+            return
+        beside = sorted(each.name for each in path.parent.iterdir()) if path.parent.is_dir() else []
+    bare = str(path) == path.name
+    near = closest(path.name, [*PHANTOMS, *PUBLISHED, *beside] if bare else beside)
+    if near is not None:
+        what = "is neither a file nor a known network" if bare else "there is no such file"
+        raise UserError(f"{path}: {what}; did you mean '{path.parent / near}'?")
 
 
 def suggested(spec: ImageSpec, kimg: float) -> str | None:

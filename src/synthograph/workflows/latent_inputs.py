@@ -9,7 +9,7 @@ from synthograph.core.files import disk_errors, refuse_output, write_bytes
 from synthograph.core.progress import Progress
 from synthograph.core.untrusted.arrays import SUFFIX
 from synthograph.models.base import NoiseMode, TruncationCenter
-from synthograph.models.published import licence, locate, named
+from synthograph.models.published import licence, locate, named, refuse_misspelt
 from synthograph.models.snapshot import Snapshot, load
 from synthograph.models.snapshot_files import find_snapshot
 from synthograph.sampling import latents
@@ -23,10 +23,12 @@ def find_network(network: Path, progress: Progress) -> Path:
     `train --init-from`, downloaded unless it is here; its licence is logged.
 
     Raises:
-        UserError: an address that is not https, or a download that failed.
+        UserError: an address that is not https, a download that failed, or nothing of this name
+            where another one is nearly the same.
     """
     name = named(network)
     if name is None:
+        refuse_misspelt(network)
         return network
     note = licence(name)
     if note is not None:
