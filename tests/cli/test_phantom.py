@@ -10,6 +10,7 @@ import pytest
 
 from synthograph.archive.reader import open_archive
 from synthograph.cli import main
+from synthograph.sources.phantoms import PhantomOptions
 
 Run = Callable[..., tuple[int, str]]
 
@@ -69,6 +70,10 @@ def test_the_seed_decides(run: Run) -> None:
         (["skin", "--size", "17"], "fit no grid"),
         (["skin", "--set", "auroq=0.9"], "did you mean 'auroc'"),
         (["skin", "--set", "auroc"], "--set"),
+        (
+            ["eye", "--count", "4", "--set", "patient_effect=0.3"],
+            "for eyes count, size, seed, site",
+        ),
         (["skin", "--set", "auroc=2"], "--set auroc 2: must be at most 0.999"),
     ],
 )
@@ -76,6 +81,11 @@ def test_refusals(run: Run, arguments: list[str], words: str) -> None:
     kind, *rest = arguments
     code, text = run(kind, "out.zip", *(rest or ["--count", "3"]))
     assert code == 2 and words in text and not os.listdir()
+
+
+def test_help_names_every_setting(run: Run) -> None:
+    code, text = run("--help")
+    assert code == 0 and all(name in text for name in PhantomOptions.model_fields)
 
 
 def test_numbers_of_a_file_are_refused_by_its_name(run: Run, tmp_path: Path) -> None:

@@ -204,7 +204,9 @@ class PhantomRequest(Request):
     site: str = Field("a", description="camera: a or b")
     grid: Path | None = Field(None, description="also draw a PNG with a row of images per class")
     settings: Annotated[tuple[str, ...], Flag("--set")] = Field(
-        (), description="further settings as name=value, such as auroc=0.95"
+        (),
+        description="further settings as name=value: site_shift, prevalence, confounders, "
+        "confounder_correlation, images_per_patient; of skin and knee also auroc, patient_effect",
     )
 
 

@@ -205,7 +205,8 @@ def test_confounders_of_strength_zero_are_absent() -> None:
         ({"confounders": -1}, "at least 0"),
         ({"prevalence": 1.0}, "at most 0.99"),
         ({"seeds": 1}, "did you mean 'seed'"),
-        ({"kind": "eye", "auroc": 0.8}, "choose skin or knee"),
+        ({"kind": "eye", "auroc": 0.8}, "auroc.* choose skin or knee"),
+        ({"kind": "eye", "patient_effect": 0.1}, "patient_effect.* choose skin or knee"),
     ],
 )
 def test_bad_options_are_refused(change: dict[str, object], message: str) -> None:

@@ -7,7 +7,11 @@ from pydantic import Field
 
 from synthograph.core.config import Config
 
-DEFAULT_AUROC = 0.90
+NOT_OF_EYES = {
+    "auroc": "an eye's class is its side, which its picture shows, so its best AUROC is 1",
+    "patient_effect": "an eye's label has no noise, and what a patient's eyes share is fixed",
+}
+"""Settings that eyes do not have, and why."""
 
 
 class PhantomKind(enum.StrEnum):
@@ -42,7 +46,7 @@ class PhantomOptions(Config):
         description="how far camera b is from camera a: 0 the same, 1 usual, at most 2",
     )
     auroc: float = Field(
-        DEFAULT_AUROC,
+        0.90,
         gt=0.5,
         le=0.999,
         description="best possible AUROC of skin and knee labels, above 0.5, at most 0.999",
@@ -73,14 +77,17 @@ class PhantomOptions(Config):
         0.8,
         ge=0,
         le=1,
-        description="share of the variance of factors and label noise between patients, 0 to 1",
+        description="share of the variance of factors and label noise of skin and knee between "
+        "patients, 0 to 1",
     )
 
     @pydantic.model_validator(mode="after")
-    def _eye_has_no_noise(self) -> "PhantomOptions":
-        if self.kind is PhantomKind.EYE and self.auroc != DEFAULT_AUROC:
-            raise ValueError(
-                "an eye's class is its side, which its picture shows, so its best AUROC is 1: "
-                "leave auroc out, or choose skin or knee"
-            )
+    def _has_settings(self) -> "PhantomOptions":
+        if self.kind is not PhantomKind.EYE:
+            return self
+        fields = type(self).model_fields
+        known = ", ".join(name for name in fields if name not in {"kind", *NOT_OF_EYES})
+        for name, why in NOT_OF_EYES.items():
+            if getattr(self, name) != fields[name].default:
+                raise ValueError(f"{name}: {why}; choose skin or knee, or for eyes {known}")
         return self
