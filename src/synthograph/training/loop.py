@@ -64,7 +64,7 @@ class Trainer:
             DivergedError: numbers that cannot be trusted; the last state is kept.
         """
         config = self.session.config.training
-        limit = None if config.max_hours is None else time.monotonic() + config.max_hours * 3600
+        limit = None if config.max_hours is None else self.ends_at(config.max_hours)
         with StopRequest() as stop, self.trackers:
             tree = self.session.config.tree()
             self.trackers.start(self.run.path, tree, self.progress.images)
@@ -92,6 +92,10 @@ class Trainer:
                     over_limit = f"--max-hours {config.max_hours}" if over else "another process"
                     self.stop(stop.reason or over_limit)
         self.finish()
+
+    def ends_at(self, max_hours: float) -> float:
+        """When the time is over, as `time.monotonic()` counts."""
+        return time.monotonic() + max_hours * 3600 - self.run.trained_for()
 
     @property
     def progress(self) -> TrainingProgress:

@@ -5,6 +5,7 @@ process at a time.
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from synthograph.models.published import SUFFIXES
 from synthograph.models.snapshot_files import BEST
 from synthograph.results.training import BestSnapshot
 from synthograph.training.config import RunConfig
-from synthograph.training.distributed import Team, launch_id
+from synthograph.training.distributed import Team, launch_id, restarted
 
 CONFIG, LOG, STATS, METRICS = "config.json", "log.txt", "stats.jsonl", "metrics.jsonl"
 ORIGIN = "initialised_from.json"
@@ -133,6 +134,19 @@ class RunDirectory:
                 path.rename(folder / path.name)
         return folder
 
+    def trained_for(self) -> float:
+        """Seconds since torchrun's processes first began to train here, when it has started them
+        again since; else 0, and from now on they count.
+        """
+        launch, path = launch_id(), self.path / LAUNCH
+        if launch is None:
+            return 0.0
+        with disk_errors(path):
+            if restarted() and path.exists() and path.read_bytes() == launch.encode():
+                return max(time.time() - path.stat().st_mtime, 0.0)
+            write_bytes(path, launch.encode())
+        return 0.0
+
     def close(self) -> None:
         """Unlock."""
         self._lock.release()
@@ -159,6 +173,10 @@ class NullRunDirectory(RunDirectory):
     def truncate(self, lengths: Mapping[str, int]) -> list[str]:
         """Only the main process does."""
         return []
+
+    def trained_for(self) -> float:
+        """Only the main process keeps the time."""
+        return 0.0
 
     def close(self) -> None:
         """Nothing was locked."""
@@ -268,7 +286,7 @@ def join_run(
 
 
 def find_launched(outdir: Path, launch: str) -> Path | None:
-    """The newest run directory that processes of this launch made."""
+    """The newest run directory that processes of this launch made or went on with."""
     key = launch.encode()
     files = (p for p in outdir.glob(f"*/{LAUNCH}") if p.stat().st_size == len(key))
     return max((p.parent for p in files if p.read_bytes() == key), default=None)
