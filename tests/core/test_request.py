@@ -17,6 +17,7 @@ class TwoWordsRequest(Request):
     source: Annotated[Path, Positional("FOLDER")] = Field(description="what to read")
     out: Annotated[Path | None, Flag("--output", "-o")] = Field(None, description="what to write")
     batch_gpu: int = Field(4, ge=1, description="at once")
+    real: str | None = Field(None, description="archive, or ARCHIVE:split")
     names: Annotated[tuple[str, ...], Flag("--name")] = Field((), description="one by one")
     measures: Words = Field(("a", "b"), description="with commas")
     quick: bool = Field(False, description="hurry")
@@ -29,6 +30,7 @@ def test_names() -> None:
         "source": "FOLDER",
         "out": "--output",
         "batch_gpu": "--batch-gpu",
+        "real": "--real",
         "names": "--name",
         "measures": "--measures",
         "quick": "--quick",
@@ -50,6 +52,18 @@ def test_a_derived_request_is_of_the_same_job() -> None:
 )
 def test_words(given: object, words: tuple[str, ...]) -> None:
     assert TwoWordsRequest.parse({"source": "x", "measures": given}).measures == words
+
+
+def test_a_path_is_taken_where_text_may_name_a_file(tmp_path: Path) -> None:
+    file, other = tmp_path / "a.zip", tmp_path / "b.zip"
+    given = {"real": file, "names": [file, "c"], "measures": (other, "d,e"), "out": other}
+    request = TwoWordsRequest.parse({"source": file, **given})
+    assert request.real == str(file) and request.names == (str(file), "c")
+    assert request.measures == (str(other), "d", "e")
+    assert (request.source, request.out) == (file, other)
+    assert TwoWordsRequest(source=file, measures=other).measures == (str(other),)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="setting 'batch_gpu': must be a whole number"):
+        TwoWordsRequest.parse({"source": file, "batch_gpu": file})
 
 
 @pytest.mark.parametrize(

@@ -96,16 +96,16 @@ def refuse_truth(name: str, value: object, annotation: object) -> None:
     truth = next((one for one in values if isinstance(one, bool)), None)
     if truth is None:
         return
-    kinds = set(_leaves(annotation))
+    kinds = set(leaves(annotation))
     rule = next((words for kind, words in _NO_TRUTH.items() if kind in kinds), None)
     if rule is not None and not kinds & {bool, object, Any}:
         raise SettingError(name, f"must be {rule}", value=str(truth).lower())
 
 
-def _leaves(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - types as `typing` makes them
+def leaves(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - types as `typing` makes them
     """The types that a type is made of, such as int and None of `tuple[int, ...] | None`."""
     inner = get_args(annotation)
-    yield from (leaf for one in inner for leaf in _leaves(one))
+    yield from (leaf for one in inner for leaf in leaves(one))
     if not inner:
         yield annotation
 
@@ -211,7 +211,7 @@ def takes_whole(config: Config, path: str) -> bool:
         place = _inside(place, key)
     if isinstance(place, Config):
         field = type(place).model_fields.get(name)
-        kinds = set() if field is None else set(_leaves(field.annotation))
+        kinds = set() if field is None else set(leaves(field.annotation))
     else:
         kinds = {type(_inside(place, name))}
     return int in kinds and not kinds & {float, bool, object, Any}

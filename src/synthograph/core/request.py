@@ -16,7 +16,7 @@ the Python call (`workflows/__init__.py`):
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ import pydantic
 from pydantic.fields import FieldInfo
 
 from synthograph.core.commands import LINE
-from synthograph.core.config import Config
+from synthograph.core.config import Config, leaves
 from synthograph.core.errors import SynthographError, UserError
 
 M = TypeVar("M")
@@ -58,6 +58,13 @@ def _split(given: Any) -> Any:  # noqa: ANN401 - whatever a caller gives
     return [word.strip() for text in texts for word in text.split(",") if word.strip()]
 
 
+def _as_text(given: Any) -> Any:  # noqa: ANN401 - whatever a caller gives
+    """Paths as text, also those in a list; all else as it is."""
+    if isinstance(given, list | tuple):
+        return [_as_text(one) for one in given]
+    return os.fspath(given) if isinstance(given, os.PathLike) else given
+
+
 Place = Annotated[Path, Positional()]
 """A path that is given by its place."""
 Words = Annotated[tuple[str, ...], pydantic.BeforeValidator(_split)]
@@ -72,6 +79,16 @@ class Request(Config):
     """
 
     group: ClassVar[str] = ""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _take_paths(cls, tree: Any) -> Any:  # noqa: ANN401 - whatever is given
+        """A path where text is wanted, which may name a file, such as `ARCHIVE:split`."""
+        if not isinstance(tree, Mapping):
+            return tree
+        fields = {name: set(leaves(field.annotation)) for name, field in cls.model_fields.items()}
+        texts = {name for name, kinds in fields.items() if str in kinds and Path not in kinds}
+        return {name: _as_text(one) if name in texts else one for name, one in tree.items()}
 
     @classmethod
     def flags(cls) -> dict[str, str]:
