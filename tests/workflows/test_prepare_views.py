@@ -11,6 +11,7 @@ from PIL import Image
 
 import synthograph as sg
 from synthograph.archive.reader import open_archive
+from synthograph.core.progress import Printed
 from synthograph.core.request import Result
 
 RNG = np.random.default_rng(0)
@@ -94,3 +95,27 @@ def test_masks_are_offered_kept_and_their_ids_listed(tmp_path: Path) -> None:
     assert "ids: 0 (75.0%), 2 (25.0%)" in said(made)
     facts = json.loads(json.dumps(sg.inspect(tmp_path / "b.zip").json()))
     assert facts["mask ids"] == {"0": "75 %", "2": "25 %"}
+
+
+def test_percentiles_are_those_of_training_images_where_a_split_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "in"
+    for split, value in (("train", 100), ("test", 200)):
+        (root / split).mkdir(parents=True)
+        for number in range(3):
+            pixels = np.full((16, 16), value - number * 10, np.uint8)
+            Image.fromarray(pixels).save(root / split / f"{split}{number}.png")
+    asked = {"window": "0%,100%", "workers": 1, "invariant": "none"}
+    sg.prepare(root, tmp_path / "a.zip", folders="split", **asked, progress=Printed())
+    assert "80 becomes black and 100 white, percentiles of 3 training images" in (
+        capsys.readouterr().out
+    )
+    archive = open_archive(tmp_path / "a.zip")
+    assert archive.info.view is not None and archive.info.view["window"]["split"] == "train"
+    assert archive.info.view["window"]["limits"] == {"image": [80, 100]}
+    assert {int(archive.read(row).max()) for row in archive.rows if row.split == "test"} == {255}
+    sg.prepare(root, tmp_path / "b.zip", folders="*", **asked, progress=Printed())
+    assert "80 becomes black and 200 white, percentiles of all images" in capsys.readouterr().out
+    view = open_archive(tmp_path / "b.zip").info.view
+    assert view is not None and "split" not in view["window"]

@@ -148,6 +148,8 @@ class View:
     window: Window | None = None
     limits: tuple[tuple[str, Limits], ...] = ()
     """Modality -> limits of all its images, of a window that is the same for all."""
+    split: str | None = None
+    """Whose images these limits were measured on; None for all images."""
     colour: Colour | None = None
 
     def record(self) -> JsonObject | None:
@@ -157,6 +159,7 @@ class View:
             result["window"] = {
                 **dataclasses.asdict(self.window),
                 "limits": {name: list(limits) for name, limits in self.limits},
+                **({} if self.split is None else {"split": self.split}),
             }
         if self.colour is not None:
             result["colour"] = str(self.colour)

@@ -8,6 +8,7 @@ from synthograph.archive.reader import RowDecoder
 from synthograph.core.progress import Progress
 from synthograph.core.record import SourceItem
 from synthograph.core.untrusted.documents import JsonObject
+from synthograph.report.words import several
 from synthograph.sources.base import Grey
 from synthograph.sources.view import (
     Colour,
@@ -24,6 +25,11 @@ from synthograph.workflows.requests import PrepareRequest
 
 DICOM = "dicom_modality"
 """Column of images of DICOM files."""
+TRAIN = "train"
+UNSPLIT = (
+    "of all images, test patients too if some are to test: of a source that is split already, such "
+    "as an archive, they are of training images alone"
+)
 
 
 def seen_through(
@@ -46,10 +52,15 @@ def seen_through(
             items = view_volumes(items, view, progress.track("measuring"))
             return items, _told(rules, view, read)
         if window.percentiles and window.scope is WindowScope.ARCHIVE:
-            limits = measure_limits(items, window, progress.track("measuring"))
+            train = [item for item in items if item.split == TRAIN]
+            limits = measure_limits(train or items, window, progress.track("measuring"))
+            of = f"of {several(len(train), 'training image')}" if train else UNSPLIT
             for name, (low, high) in limits.items():
-                progress.log(f"note: window of {name}: {low:g} becomes black and {high:g} white")
-            view = replace(view, limits=tuple(limits.items()))
+                progress.log(
+                    f"note: window of {name}: {low:g} becomes black and {high:g} white, "
+                    f"percentiles {of}"
+                )
+            view = replace(view, limits=tuple(limits.items()), split=TRAIN if train else None)
     return viewed(items, view), _told(rules, view, read)
 
 

@@ -83,8 +83,8 @@ class PrepareRequest(Request):
     )
     window_scope: Literal["archive", "volume", "image"] = Field(
         "archive",
-        description="take percentiles over all images (archive), over each volume, or over each "
-        "image",
+        description="take percentiles over training images, all where no split says which these "
+        "are (archive), over each volume, or over each image",
     )
     axis: Literal["sagittal", "coronal", "axial"] | None = Field(
         None, description="how volumes are cut; the plane they were taken in if not given"
