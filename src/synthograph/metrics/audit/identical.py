@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import compress
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -37,26 +38,42 @@ def digests(batches: Iterable[Tensor]) -> list[bytes]:
     ]
 
 
-def identical(train: ImageSet, other: ImageSet) -> tuple[int, ...]:
+class Contents(NamedTuple):
+    """What is compared of the images of a set.
+
+    Attributes:
+        digests: of the pixels of every image.
+        blank: which have one colour: they are equal by chance, and say nothing of whom they show.
+    """
+
+    digests: list[bytes]
+    blank: Bool[Tensor, " n"]
+
+
+def contents(images: ImageSet) -> Contents:
+    """Digests and blank images of a set, which is read once."""
+    found: list[bytes] = []
+    blank = []
+    for batch in images.batches():
+        found += digests([batch])
+        flat = batch.flatten(2)
+        blank.append((flat == flat[..., :1]).all(2).all(1))
+    return Contents(found, torch.cat(blank))
+
+
+def identical(train: Contents, other: Contents) -> tuple[int, ...]:
     """Images of more than one colour that equal a training image in every pixel."""
-    known, shows = set(digests(train.batches())), ~empty(other)
-    found = digests(other.batches())
-    return tuple(i for i, digest in enumerate(found) if digest in known and shows[i])
-
-
-def empty(images: ImageSet) -> Bool[Tensor, " n"]:
-    """Which images have one colour: they are equal by chance, and say nothing of whom they show."""
-    flat = [batch.flatten(2) for batch in images.batches()]
-    return torch.cat([(each == each[..., :1]).all(2).all(1) for each in flat])
+    known, blank = set(train.digests), other.blank.tolist()
+    return tuple(i for i, each in enumerate(other.digests) if each in known and not blank[i])
 
 
 def find_identical(train: ImageSet, holdout: ImageSet, synthetic: ImageSet) -> Identical:
     """Search synthetic images for exact copies of training images, with any number of patients."""
-    ours, held, found = (digests(images.batches()) for images in (train, holdout, synthetic))
+    ours, others = digests(train.batches()), (contents(holdout), contents(synthetic))
+    held, found = (each.digests for each in others)
     places = {digest: place for place, digest in reversed(list(enumerate(ours)))}
     same = [place for place, digest in enumerate(found) if digest in places]
-    empties = ((held, empty(holdout)), (found, empty(synthetic)))
-    blank = {digest for side, each in empties for digest in compress(side, each.tolist())}
+    blank = {digest for each in others for digest in compress(each.digests, each.blank.tolist())}
     common = (places.keys() & set(held)) - blank
     return Identical(
         images=tuple(same),

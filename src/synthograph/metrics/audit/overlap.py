@@ -17,7 +17,7 @@ from synthograph.metrics.audit.calibration import (
     threshold_by_tail,
 )
 from synthograph.metrics.audit.copies import REAL
-from synthograph.metrics.audit.identical import empty, identical
+from synthograph.metrics.audit.identical import contents, identical
 from synthograph.metrics.audit.search import Index
 from synthograph.metrics.audit.sets import check_sets, drawn, provenance
 from synthograph.results.audit import Overlap
@@ -56,9 +56,10 @@ def content_overlap(index: Index, holdout: ImageSet, *, seed: int = 0) -> Overla
     """
     train = index.images
     check_sets(train, holdout)
+    ours, theirs = contents(train), contents(holdout)
     chosen = drawn(train.count, REAL, Streams(seed, "audit/overlap/"), "real")
-    chosen = chosen[~empty(train)[chosen]]
-    every = (~empty(holdout)).nonzero()[:, 0]
+    chosen = chosen[~ours.blank[chosen]]
+    every = (~theirs.blank).nonzero()[:, 0]
     for side, shown in ((train, chosen), (holdout, every)):
         if len(shown) < MIN_SHOWN:
             raise UserError(
@@ -71,7 +72,7 @@ def content_overlap(index: Index, holdout: ImageSet, *, seed: int = 0) -> Overla
     scale = AgreementScale.of(real, index.padded_among_others(chosen))
     known, (scores, nearest) = scale.scores(real)[0], scale.scores(held)
     threshold = threshold_by_tail(known, RATE)
-    same = identical(train, holdout)
+    same = identical(ours, theirs)
     flagged = (scores >= threshold.score) | torch.isin(every, torch.tensor(same, dtype=every.dtype))
     count = int(flagged.sum())
     effect = design_effect(scores, holdout.groups[every])
