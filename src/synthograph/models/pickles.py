@@ -14,13 +14,12 @@ from typing import Any
 
 from synthograph.core.errors import UserError
 from synthograph.core.untrusted.documents import read_bounded
-from synthograph.core.untrusted.pickle_machine import Budget, RefusedError, SafeCall
+from synthograph.core.untrusted.pickle_machine import Budget, RefusedError, SafeCall, parse
 from synthograph.core.untrusted.pickles import (
     MAX_BYTES,
     PickleReader,
     Storage,
     StoredObject,
-    parse,
     placeholder,
 )
 from synthograph.core.untrusted.torch_files import read_row

@@ -7,9 +7,13 @@ Python's own machine calls what a pickle names, lets a pickle choose how much me
 
 import io
 import pickletools
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from synthograph.core.errors import UserError
 
 MAX_STEPS = 1_000_000
 """Opcodes and copied elements of one file, nested pickles included; a published snapshot of
@@ -272,6 +276,29 @@ class Machine:
 
     def _do_binpersid(self, _: object) -> None:
         self.stack.append(self.persistent(self.stack.pop()))
+
+
+def parse(path: Path | str, read: Callable[[], Any], *, what: str = "pickle") -> Any:  # noqa: ANN401
+    """Run a reader; whatever a broken file makes it raise becomes one error.
+
+    Args:
+        path: the file, for messages.
+        read: reads it.
+        what: what it should be, for messages.
+
+    Raises:
+        UserError: the file holds more than data, or is broken.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python warns of odd escapes in texts
+            return read()
+    except RefusedError as error:
+        raise UserError(f"{path}: refused, {error}; nothing was executed") from None
+    except Exception as error:  # noqa: BLE001 - a broken file makes a machine raise anything
+        raise UserError(
+            f"{path}: is no readable {what} ({type(error).__name__}: {ascii(str(error)[:80])})"
+        ) from None
 
 
 def as_key(key: object) -> str | int:

@@ -7,10 +7,8 @@ refused. Readers of a kind of file add the names of that kind.
 
 import io
 import math
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,29 +81,6 @@ class StoredObject(StandIn):
                         f"than {MAX_NAME} characters"
                     )
                 yield f"{prefix}{name}", value
-
-
-def parse(path: Path, read: Callable[[], Any], *, what: str = "pickle") -> Any:  # noqa: ANN401
-    """Run a reader; whatever a broken file makes it raise becomes one error.
-
-    Args:
-        path: the file, for messages.
-        read: reads it.
-        what: what it should be, for messages.
-
-    Raises:
-        UserError: the file holds more than data, or is broken.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python warns of odd escapes in texts
-            return read()
-    except RefusedError as error:
-        raise UserError(f"{path}: refused, {error}; nothing was executed") from None
-    except Exception as error:  # noqa: BLE001 - a broken file makes a machine raise anything
-        raise UserError(
-            f"{path}: is no readable {what} ({type(error).__name__}: {ascii(str(error)[:80])})"
-        ) from None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from synthograph.core.errors import UserError
 from synthograph.core.untrusted.documents import read_bounded
-from synthograph.core.untrusted.pickle_machine import Budget, RefusedError, SafeCall
+from synthograph.core.untrusted.pickle_machine import Budget, RefusedError, SafeCall, parse
 from synthograph.core.untrusted.pickles import (
     STORAGES,
     TORCH_MAGIC,
@@ -28,7 +28,6 @@ from synthograph.core.untrusted.pickles import (
     PickleReader,
     Storage,
     StorageKind,
-    parse,
 )
 from synthograph.core.untrusted.tensors import read_foreign_tensors
 
