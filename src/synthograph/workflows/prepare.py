@@ -1,6 +1,5 @@
 """Image files to an archive."""
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from synthograph.archive.cohort_note import CohortNote
 from synthograph.archive.copies import NAMED
 from synthograph.archive.parts import Part, find_parts
 from synthograph.archive.prepare import PrepareOptions, Rejects, Summary, prepare, prepare_part
-from synthograph.archive.reader import MASKS, RowDecoder, is_archive, open_archive
+from synthograph.archive.reader import is_archive, open_archive
 from synthograph.archive.writer import refuse_destination
 from synthograph.core.commands import TYPED
 from synthograph.core.config import built_from
@@ -28,17 +27,16 @@ from synthograph.core.request import Result, keeping
 from synthograph.core.spec import stated
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.report.words import several
-from synthograph.sources.base import Grey, SourceFile
+from synthograph.sources.base import Grey
 from synthograph.sources.cohorts import Cohort
 from synthograph.sources.files import FileSourceOptions, read_files
 from synthograph.sources.layouts import LAYOUTS
-from synthograph.sources.layouts.base import EntryDecoder, read_layout
-from synthograph.sources.readers import FileDecoder
-from synthograph.sources.slide_regions import stamp_of
+from synthograph.sources.layouts.base import read_layout
 from synthograph.sources.text_check import text_checked
 from synthograph.workflows.grid import draw_grid, refuse_grid
 from synthograph.workflows.prepare_cohort import completed, file_options, notes_of
 from synthograph.workflows.prepare_plan import PreparePlan, plan
+from synthograph.workflows.prepare_stamp import stamp_of_items
 from synthograph.workflows.prepare_view import seen_through
 from synthograph.workflows.reading import modalities_of, read_as
 from synthograph.workflows.requests import PrepareRequest
@@ -255,7 +253,7 @@ def run(
     found = _inputs(request, cohort, progress)
     if request.dry_run:
         return plan(request.dest, found.items, found.rules, found.rejects)
-    files = _stamp(found.items)
+    files = stamp_of_items(found.items)
     items, rules = seen_through(request, found.items, found.rules, progress)
     if request.check_text:
         items = text_checked(items, found.items)
@@ -465,30 +463,3 @@ def _refuse_source(dest: Path, sources: Sequence[Path]) -> None:
                 f"{dest} lies inside {source}, whose images it is made of: put the archive "
                 "elsewhere, or pack it as NAME.zip"
             )
-
-
-def _stamp(items: Sequence[SourceItem]) -> str:
-    """A digest of the files behind the items as they are now: an unfinished archive of files that
-    were changed since is not continued.
-    """
-    digest = hashlib.sha256()
-    drawn: set[str] = set()
-    for decode in (item.decode for item in items):
-        if isinstance(decode, EntryDecoder):
-            for name in decode.names:
-                digest.update(f"{name}\n{decode.source.stamp(name)}\n".encode())
-        if isinstance(decode, RowDecoder | FileDecoder):
-            masks = [(MASKS, *decode.mask)] if decode.mask else []
-            for kind, container, name in (*decode.parts, *masks):
-                digest.update(f"{kind}\n{container}\n{name}\n{container.stamp(name)}\n".encode())
-        if isinstance(decode, FileDecoder) and decode.parts[0][2] not in drawn:
-            drawn.add(decode.parts[0][2])
-            digest.update(_stamp_of_polygons(decode))
-    return digest.hexdigest()
-
-
-def _stamp_of_polygons(decode: FileDecoder) -> bytes:
-    slides, (_, container, name) = decode.reading.slides, decode.parts[0]
-    if slides is None or slides.regions is None:
-        return b""
-    return f"{stamp_of(SourceFile(container, name), slides.regions)}\n".encode()
