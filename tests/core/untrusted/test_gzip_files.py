@@ -6,7 +6,7 @@ import pytest
 
 from synthograph.core.record import UnreadableError
 from synthograph.core.untrusted.documents import office_text
-from synthograph.core.untrusted.gzip_files import unpacked
+from synthograph.core.untrusted.gzip_files import beginning, unpacked
 
 
 def test_every_member_is_unpacked_up_to_the_limit() -> None:
@@ -26,3 +26,11 @@ def test_damaged_files_are_refused(damaged: slice) -> None:
     flipped[-5] ^= 1
     with pytest.raises(UnreadableError, match="damaged"):
         unpacked(bytes(flipped), 100)
+
+
+def test_the_beginning_is_read_alone() -> None:
+    packed = gzip.compress(bytes(1 << 16))
+    assert beginning(packed, 9) == bytes(9) == beginning(packed[:-40], 9)
+    assert beginning(b"text", 2) == b"te" and beginning(gzip.compress(b"text"), 9) == b"text"
+    with pytest.raises(UnreadableError, match="is packed by gzip, and damaged"):
+        beginning(packed[:12], 9)

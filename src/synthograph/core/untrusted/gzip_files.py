@@ -1,8 +1,10 @@
 """Bytes packed by gzip, unpacked up to a limit."""
 
+import contextlib
 import gzip
 import io
 import zlib
+from collections.abc import Iterator
 
 from synthograph.core.record import UnreadableError
 
@@ -25,15 +27,31 @@ def unpacked(data: bytes, most: int, more: str = "") -> bytes:
     if not data.startswith(MAGIC):
         return data
     pieces, size = [], 0
+    with _unpacking(data) as packed:
+        while piece := packed.read(_PIECE):
+            pieces.append(piece)
+            size += len(piece)
+            if size > most:
+                raise UnreadableError(f"unpacks from {len(data)} to more than {most} bytes{more}")
+    return b"".join(pieces)
+
+
+def beginning(data: bytes, count: int) -> bytes:
+    """The first bytes of a file that may be packed.
+
+    Raises:
+        UnreadableError: it is damaged, or cut short.
+    """
+    if not data.startswith(MAGIC):
+        return data[:count]
+    with _unpacking(data) as packed:
+        return packed.read(count)
+
+
+@contextlib.contextmanager
+def _unpacking(data: bytes) -> Iterator[gzip.GzipFile]:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
-            while piece := packed.read(_PIECE):
-                pieces.append(piece)
-                size += len(piece)
-                if size > most:
-                    raise UnreadableError(
-                        f"unpacks from {len(data)} to more than {most} bytes{more}"
-                    )
+            yield packed
     except (OSError, EOFError, zlib.error) as error:
         raise UnreadableError(f"is packed by gzip, and damaged ({error})") from None
-    return b"".join(pieces)
