@@ -10,6 +10,11 @@ PICTURE = "save it as PNG with any picture program"
 PHOTOGRAPH = "develop it to PNG or to 8-bit TIFF"
 VOLUME = "save it as NIfTI (.nii.gz), such as with 3D Slicer"
 ARRAY = "save every image of it as PNG or TIFF, such as with Pillow"
+DATABASE = (
+    "export its images to a folder, such as with data.py of LSUN (github.com/fyu/lsun): "
+    "python data.py export X_lmdb --out_dir FOLDER"
+)
+BENCHMARK = "give it, or the folder that it lies in, as SOURCE"
 SLIDE = "convert it to a pyramidal TIFF, such as with QuPath"
 
 
@@ -61,6 +66,19 @@ FOREIGN: tuple[Foreign, ...] = (
         SLIDE,
     ),
     Foreign("NumPy array", (".npy",), _magic(b"\x93NUMPY"), ARRAY),
+    Foreign("LMDB", (), lambda h: h[16:20] == b"\xde\xc0\xef\xbe", DATABASE),
+    Foreign(
+        "MNIST",
+        tuple(f"{sep}idx{n}-ubyte{gz}" for sep in "-." for n in (1, 3) for gz in ("", ".gz")),
+        _magic(b"\0\0\x08\x03"),
+        BENCHMARK,
+    ),
+    Foreign(
+        "CIFAR",
+        tuple(f"cifar-{n}-{v}.tar.gz" for n in (10, 100) for v in ("python", "binary")),
+        _never,
+        BENCHMARK,
+    ),
     Foreign("HDF5", (".h5", ".hdf5"), _magic(b"\x89HDF\r\n\x1a\n"), ARRAY),
 )
 """By ending, else by the first bytes."""

@@ -28,6 +28,8 @@ from synthograph.core.spec import stated
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.report.words import several
 from synthograph.sources.base import Grey
+from synthograph.sources.benchmarks.base import BenchmarkImages
+from synthograph.sources.benchmarks.finding import find_benchmark
 from synthograph.sources.cohorts import Cohort
 from synthograph.sources.files import FileSourceOptions, read_files
 from synthograph.sources.layouts import LAYOUTS
@@ -314,6 +316,9 @@ def _inputs(
     rules = _replacing(request.dest, _rules(request), progress)
     if request.layout is not None:
         return _from_layout(request, request.layout, rules, progress)
+    benchmark = find_benchmark(request.source)
+    if benchmark is not None:
+        return _from_benchmark(request, benchmark, rules, progress)
     if is_archive(request.source):
         return _from_archive(request, rules)
     regions, remarks = regions_of(request)
@@ -406,6 +411,18 @@ def _from_layout(
     origin = name if any(item.split for item in items) else None
     kept = rules.model_copy(update={"split_origin": origin})
     return PreparationInputs(_under_pseudonyms(items, salt), kept, [])
+
+
+def _from_benchmark(
+    request: PrepareRequest, found: BenchmarkImages, rules: PrepareOptions, progress: Progress
+) -> PreparationInputs:
+    """Files of a published set, which say labels and split, and no groups."""
+    _refuse_described(request, f"holds {found.title}")
+    for remark in found.remarks:
+        progress.log(f"note: {remark}")
+    origin = found.title if any(item.split for item in found.items) else None
+    kept = {"classes": found.classes, "split_origin": origin}
+    return PreparationInputs(found.items, rules.model_copy(update=kept), [])
 
 
 def _under_pseudonyms(items: Sequence[SourceItem], salt: bytes | None) -> Sequence[SourceItem]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from synthograph.archive.reader import MASKS, RowDecoder
 from synthograph.core.record import SourceItem
 from synthograph.sources.base import SourceFile
+from synthograph.sources.benchmarks.base import PixelDecoder
 from synthograph.sources.layouts.base import EntryDecoder
 from synthograph.sources.readers import FileDecoder
 from synthograph.sources.slide_regions import stamp_of
@@ -18,6 +19,8 @@ def stamp_of_items(items: Sequence[SourceItem]) -> str:
     digest = hashlib.sha256()
     drawn: set[str] = set()
     for decode in (item.decode for item in items):
+        if isinstance(decode, PixelDecoder):
+            digest.update(decode.pixels.tobytes())
         if isinstance(decode, EntryDecoder):
             for name in decode.names:
                 digest.update(f"{name}\n{decode.source.stamp(name)}\n".encode())

@@ -20,7 +20,9 @@ MAX_IMAGES = 10_000_000
 class PrepareRequest(Request):
     """Turn image files into an archive: every file decoded once, checked, brought to one size."""
 
-    source: Place = Field(description="folder, zip or archive with images")
+    source: Place = Field(
+        description="folder, zip or archive with images; also files of MNIST or CIFAR"
+    )
     dest: Place = Field(description="archive to be written: NAME.zip or a folder")
     labels: Path | None = Field(None, description="table (CSV or TSV) of labels, groups, ...")
     column: Words = Field(
