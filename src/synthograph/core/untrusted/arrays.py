@@ -41,8 +41,27 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001 - numpy reads headers as Python, many kinds of errors
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path}: is broken or no {SUFFIX} file ({reason})") from None
+        raise UserError(f"{path}: is broken or no {SUFFIX} file ({_reason(error)})") from None
+
+
+def parse_array(data: bytes, where: str) -> np.ndarray:
+    """The array of a `.npy` file.
+
+    Args:
+        data: its bytes.
+        where: its name, for messages.
+
+    Raises:
+        UserError: it is broken, or holds neither numbers nor text.
+    """
+    try:
+        return _array(data)
+    except Exception as error:  # noqa: BLE001 - numpy reads headers as Python, many kinds of errors
+        raise UserError(f"{where}: is broken or no array ({_reason(error)})") from None
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _array(data: bytes) -> np.ndarray:

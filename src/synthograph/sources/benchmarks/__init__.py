@@ -4,8 +4,9 @@ new one is one file of this room that holds a `Benchmark`, and one entry in `BEN
 
 from synthograph.sources.benchmarks.base import Benchmark
 from synthograph.sources.benchmarks.cifar import Cifar
+from synthograph.sources.benchmarks.medmnist import MedMnist
 from synthograph.sources.benchmarks.mnist import Mnist
 
-BENCHMARKS: tuple[Benchmark, ...] = (Mnist(), Cifar())
+BENCHMARKS: tuple[Benchmark, ...] = (MedMnist(), Mnist(), Cifar())
 
 __all__ = ["BENCHMARKS", "Benchmark"]

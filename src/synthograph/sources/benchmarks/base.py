@@ -101,6 +101,6 @@ def named(number: int, classes: Sequence[str], where: str) -> str:
     Raises:
         UserError: no class has that number.
     """
-    if number < len(classes):
+    if 0 <= number < len(classes):
         return classes[number]
     raise UserError(f"{where}: label {number} has no name; there are {len(classes)} classes")
