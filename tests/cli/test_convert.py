@@ -32,7 +32,7 @@ def test_pickle_to_safetensors_and_on(run: Typed, tmp_path: Path) -> None:
     partner(target).unlink()
     code, text, _ = run(target, tmp_path / "alone.safetensors")
     assert code == 0
-    assert text.index("training cannot go on from it") < text.index("generator: ")
+    assert text.index("training cannot continue from it") < text.index("generator: ")
 
 
 def test_missing_discriminators_are_told_before_the_work(

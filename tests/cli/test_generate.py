@@ -48,7 +48,7 @@ def stopped(number: signal.Signals, outdir: Path) -> list[str]:
     assert f"{number.name}: the images at work are finished and kept" in done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith(f"stopped on request ({number.name}) after 12 of 40 images"), last
-    name, *words = shlex.split(last.partition("Go on with: ")[2])
+    name, *words = shlex.split(last.partition("Continue with: ")[2])
     assert name == "synthograph"
     return words
 
@@ -90,9 +90,7 @@ def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
     done = run_until_batch(1, [signal.SIGINT, signal.SIGINT], out)
     assert done.returncode == 3 and "Traceback" not in done.stderr, done.stderr
     assert "SIGINT: the images at work are finished and kept; Ctrl-C once more" in done.stderr
-    assert (
-        "stopped: interrupted; an unfinished archive goes on with the same command" in done.stderr
-    )
+    assert "stopped: interrupted; the same command continues an unfinished archive" in done.stderr
     assert [path.name for path in out.iterdir()] == [".unfinished.json"]
 
 
@@ -116,7 +114,7 @@ def test_an_interrupt_of_several_processes_names_the_command_that_was_typed(
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 3, err
-    assert f"Go on with: {typed_line}\n" in err and "--part" not in err
+    assert f"Continue with: {typed_line}\n" in err and "--part" not in err
     assert [path.name for path in out.glob(".*")] == [".unfinished.json"]
 
 

@@ -111,7 +111,7 @@ def test_a_stopped_training_ends_with_the_same_weights(step: int, tmp_path: Path
     lines: list[str] = []
     rest = task()
     found = fit(rest, SHORT, state=state, log=lines.append)
-    assert lines[0].startswith(f"goes on from step {step + 1}")
+    assert lines[0].startswith(f"continues from step {step + 1}")
     assert found.history == unbroken.history
     for name, tensor in weights(rest).items():
         assert torch.equal(tensor, weights(whole)[name]), name

@@ -163,7 +163,7 @@ def test_parts_and_interruptions_give_the_same_bytes(
         return real(self, source, ws)
 
     monkeypatch.setattr(annotate_generate.MaskGenerator, "label", label)
-    with pytest.raises(StoppedError, match="Go on with: synthograph annotate generate"):
+    with pytest.raises(StoppedError, match="Continue with: synthograph annotate generate"):
         sg.annotate_generate(**asked, out=tmp_path / "again.zip", save_uncertainty=tmp_path / "v")
     assert not (tmp_path / "again.zip").exists()
     sg.annotate_generate(**asked, out=tmp_path / "again.zip", save_uncertainty=tmp_path / "v")

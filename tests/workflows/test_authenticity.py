@@ -191,7 +191,7 @@ def test_it_goes_on_with_what_is_projected(
         """Projects the first two sets and is stopped at the third one."""
         done.append(asked.outdir.name)
         if len(done) == 3:
-            raise StoppedError("stopped after 0 of 5. Go on with: synthograph project")
+            raise StoppedError("stopped after 0 of 5. Continue with: synthograph project")
         split = "train" if asked.target.endswith(":train") else "test"
         split = None if asked.target.endswith("own.zip") else split
         path = projected(asked.outdir, split, far=5, count=5) / "projections.json"
@@ -203,7 +203,7 @@ def test_it_goes_on_with_what_is_projected(
 
     monkeypatch.setattr(project, "run", made)
     asked = {"network": net, "archive": str(cells), "outdir": out, "num": 5, "device": "cpu"}
-    with pytest.raises(StoppedError, match=r"Go on with: synthograph authenticity .*--num 5"):
+    with pytest.raises(StoppedError, match=r"Continue with: synthograph authenticity .*--num 5"):
         synthograph.authenticity(**asked)
     with pytest.raises(UserError, match="another network, archive, number, seed or steps"):
         synthograph.authenticity(**asked, steps=3)

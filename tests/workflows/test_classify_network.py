@@ -86,7 +86,7 @@ def test_a_killed_training_goes_on_with_the_same_command(
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(fitting._Run, "advance", kill)
-    with pytest.raises(StoppedError, match="the same command goes on"):
+    with pytest.raises(StoppedError, match="the same command continues"):
         sg.classify_train(**asked)
     monkeypatch.setattr(fitting._Run, "advance", advance)
     with pytest.raises(UserError, match=r"begun with rate 0\.001, now 0\.1: remove that file"):

@@ -64,7 +64,7 @@ def test_a_part_that_is_killed_is_named(instead: Path, capsys: pytest.CaptureFix
     with pytest.raises(ProcessesError) as ended:
         processes.in_parts(WORDS, LINE, 2)
     assert processes.leave(ended.value) == (ExitCode.BUG, False), "it was said already"
-    line = "part 2 was ended by signal 9 (out of memory?); the same command goes on\n"
+    line = "part 2 was ended by signal 9 (out of memory?); the same command continues\n"
     assert capsys.readouterr().err == line
 
 

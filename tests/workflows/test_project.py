@@ -108,7 +108,7 @@ def test_an_interrupted_search_keeps_what_is_done(
         return project(self, some, **more)
 
     monkeypatch.setattr(Projector, "project", until_the_second)
-    with pytest.raises(StoppedError, match=r"Go on with: synthograph project .* --batch 2"):
+    with pytest.raises(StoppedError, match=r"Continue with: synthograph project .* --batch 2"):
         synthograph.project(**asked)
     done = {path: path.stat().st_mtime_ns for path in folder.glob("img*.json")}
     assert len(done) == 2 and not (folder / "projections.json").exists()

@@ -131,7 +131,7 @@ def test_a_search_that_was_stopped_goes_on_with_the_same_trial(
         return {"kernel": 1 / kimg, "recall": 0.5}
 
     trained = reach(monkeypatch, reached)
-    with pytest.raises(StoppedError, match="trials are saved, and the same command goes on"):
+    with pytest.raises(StoppedError, match="trials are saved, and the same command continues"):
         searched(tmp_path, cells)
     assert trained[-1] == ("00002/seed0", 0.3)
     stop, before = False, len(trained)
@@ -167,7 +167,7 @@ def test_a_trial_that_another_process_is_at_is_left_alone(
     result = run(request, progress=Heard())
     assert result.search.trial(1).state is not TrialState.FAILED
     waited = lines.index("waiting for trials that other processes are at")
-    assert lines.index("trial 1: its process is gone; going on") > waited
+    assert lines.index("trial 1: its process is gone; continuing") > waited
 
 
 def test_a_trial_that_is_lost_on_another_machine_is_drawn_again(

@@ -62,7 +62,7 @@ def test_a_stopped_training_goes_on_with_the_study(
     settings = StudySettings.parse({"data": archive})
     fold = Fold(1, open_archive(archive), [])
     making = Making(settings, fold, 0, archive, tmp_path / "g", None, "cpu")
-    with pytest.raises(StoppedError, match=r"8 images, in a study; .* The same command goes on$"):
+    with pytest.raises(StoppedError, match=r"8 images, in a study; .* The same command continues$"):
         making.run(Silent())
 
 

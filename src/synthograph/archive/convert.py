@@ -95,7 +95,7 @@ def convert_all(
         raise WorkersError(
             "a worker process died or ran out of memory, most likely because images are large "
             f"and all {count} processes hold some; run the same command with fewer --workers, and "
-            "it goes on where it stopped"
+            "it continues where it stopped"
         ) from error
     finally:
         made.close()

@@ -108,8 +108,8 @@ def write_copied(
     replace: bool = False,
     track: Track = lambda items, total: items,
 ) -> None:
-    """Write an archive with the files of its images as they are; the same command goes on where it
-    was stopped. Arguments and errors as for `write_linked`, and those of `ArchiveWriter`.
+    """Write an archive with the files of its images as they are; the same command continues where
+    it was stopped. Arguments and errors as for `write_linked`, and those of `ArchiveWriter`.
     """
     writer = ArchiveWriter(path, command, replace=replace)
     try:

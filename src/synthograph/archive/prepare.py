@@ -148,7 +148,7 @@ def prepare(
     Raises:
         UserError: no image is left, images differ in size or kind, or some were rejected and
             `allow_rejects` is off; then `<DEST>.rejected.csv` is the only file that is left.
-        WorkersError: memory ran out; the same command goes on.
+        WorkersError: memory ran out; the same command continues.
         DiskFullError: likewise.
         BlockedError: likewise: the disk, or a part that is still being written, is in the way.
         StoppedError: likewise, after Ctrl-C.

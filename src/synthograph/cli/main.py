@@ -89,7 +89,7 @@ def options(
 _debug = False
 INTERRUPTED = 130
 """What typer makes of Ctrl-C; its older versions abort."""
-AGAIN = "an unfinished archive goes on with the same command"
+AGAIN = "the same command continues an unfinished archive"
 NOTHING = ("stopped before anything was begun", "nothing is left of it: run it again")
 LEFT = {
     "card": NOTHING,
@@ -97,16 +97,16 @@ LEFT = {
     "generate": ("stopped before anything was begun", AGAIN),
     "project": (
         "stopped before anything was begun",
-        "targets that are done are kept, and the same command goes on",
+        "targets that are done are kept, and the same command continues",
     ),
     "search": (
         "stopped before anything was begun",
-        "trials are saved, and the same command goes on",
+        "trials are saved, and the same command continues",
     ),
     # the run directory may be there already
     "train": (
         "stopped before the first step was begun",
-        "--resume RUN_DIR goes on from the last saved state",
+        "--resume RUN_DIR continues from the last saved state",
     ),
 }
 """What verbs that answer signals themselves say of one that came too early, and of Ctrl-C."""

@@ -418,11 +418,11 @@ class _Run:
         return self.seconds + time.monotonic() - self.begun
 
     def stop(self, reason: str) -> None:
-        """Save and stop, so that the same command goes on."""
+        """Save and stop, so that the same command continues."""
         self.save()
         kept = "nothing of it is kept"
         if self.state is not None:
-            kept = "the state is saved and the same command goes on"
+            kept = "the state is saved and the same command continues"
         raise StoppedError(f"stopped on request ({reason}) after {self.step} steps; {kept}")
 
     def save_when_late(self) -> None:
@@ -474,7 +474,7 @@ class _Run:
         self.best = {n: t.to(self.device) for n, t in select(tensors, "best/").items()}
         self.step, self.history, self.loss = saved.step, list(saved.history), saved.loss
         self.seconds = saved.seconds
-        lines = [f"goes on from step {saved.step} ({self.state})"]
+        lines = [f"continues from step {saved.step} ({self.state})"]
         if saved.surroundings != (here := self._surroundings()):
             lines.append(f"not bit for bit the same: {saved.surroundings}, now {here}")
         return lines

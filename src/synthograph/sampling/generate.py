@@ -205,7 +205,7 @@ def generate_files(
     Raises:
         UserError: a file of that name exists, of whatever modality, or another request was
             interrupted in this folder.
-        StoppedError: `stop` asked for it; the same request goes on.
+        StoppedError: `stop` asked for it; the same request continues.
     """
     unfinished = begin_files(snapshot, request, outdir, kind=kind, typed=typed, part=part)
     names, done, own = unfinished.names, unfinished.done, unfinished.own
@@ -269,7 +269,7 @@ def _stopped(stop: StopRequest | None, done: int, total: int, where: Path) -> St
     reason = None if stop is None else stop.reason
     return StoppedError(
         f"stopped on request ({reason}) after {done} of {total} images, which {where} keeps; the "
-        "same command goes on"
+        "same command continues"
     )
 
 
@@ -319,7 +319,7 @@ def generate_archive(
 
     Raises:
         UserError: `dest` exists, or an unfinished archive of another request is in the way.
-        StoppedError: `stop` asked for it; the same request goes on.
+        StoppedError: `stop` asked for it; the same request continues.
     """
     check_request(snapshot, request)
     command, total = _command(snapshot, request, typed), len(request.jobs)

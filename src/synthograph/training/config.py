@@ -420,7 +420,7 @@ else:
 
 
 class TrainRequest(_Settings):
-    """Train a generator on an archive, or go on with a run that was stopped."""
+    """Train a generator on an archive, or continue a run that was stopped."""
 
     gamma: Annotated[float | None, OfModel("r1_gamma")] = Field(
         None, description="weight of the R1 penalty"
@@ -454,7 +454,7 @@ class TrainRequest(_Settings):
         description="start with the weights of a snapshot: file, run, https URL, or a name such as "
         "phantom:skin (small images, short trainings) or ffhq256; none for random weights",
     )
-    resume: Path | None = Field(None, description="run directory to go on with")
+    resume: Path | None = Field(None, description="run directory to continue")
     require_exact: bool = Field(False, description="resume only if bit for bit the same")
     dry_run: Annotated[bool, Flag("--dry-run", "-n")] = Field(
         False, description="validate and print the plan, and how long it takes; create nothing"

@@ -277,7 +277,7 @@ class Trainer:
             self.save(boundary=False)
         raise StoppedError(
             f"stopped on request ({reason}) after {images} images; the state is saved. "
-            f"Go on with: synthograph train --resume {self.run.path}"
+            f"Continue with: synthograph train --resume {self.run.path}"
         )
 
 

@@ -141,7 +141,7 @@ def _refuse_other_data(session: Session, loaded: Loaded | None, *, moved: bool) 
 def _refuse_restart(path: Path, origin: JsonObject | None, *, require_exact: bool) -> None:
     """Refuse to start over where that would not be the same run."""
     if require_exact:
-        raise UserError(f"--require-exact: {path} holds no complete state to go on from")
+        raise UserError(f"--require-exact: {path} holds no complete state to continue from")
     if origin is not None:
         raise UserError(
             f"{path}: holds no complete state, and it began with the weights of another network, "
@@ -177,7 +177,7 @@ def _restore(session: Session, loaded: Loaded, device: str, *, require_exact: bo
     if differences and require_exact:
         torch.set_num_threads(before)
         raise UserError(
-            f"--require-exact: {'; '.join(differences)}, so the run could not go on bit for bit; "
+            f"--require-exact: {'; '.join(differences)}, so it could not continue bit for bit; "
             "resume where it was started, or without --require-exact"
         )
     lines = [f"passed over: {problem}" for problem in loaded.passed]

@@ -240,7 +240,7 @@ def refuse_snapshot(path: Path) -> None:
     if path.suffix in SUFFIXES:
         raise UserError(
             f"{path}: is a snapshot, which holds no optimiser, counters or augmentation: --resume "
-            f"goes on with a run directory; --init-from {path} starts a new run with its weights"
+            f"takes a run directory; --init-from {path} starts a new run with its weights"
         )
 
 
@@ -253,7 +253,7 @@ def read_config(path: Path) -> RunConfig:
     refuse_snapshot(path)
     if not path.is_dir():
         raise UserError(
-            f"{path}: is no run directory, such as runs/00000-NAME; give the one to go on"
+            f"{path}: is no run directory, such as runs/00000-NAME; give the one to continue"
         )
     file = path / CONFIG
     if not file.exists():

@@ -3,7 +3,7 @@ wires working rooms together, and the Python API: `synthograph.prepare(...)` cal
 
 A workflow neither prints nor knows the command line. What cannot wait for the result it tells its
 `progress`; what was asked is a frozen request of `requests`, which can be read without torch.
-Ctrl-C leaves what the same request goes on with.
+Ctrl-C leaves what the same request continues with.
 
 Public names: `run` (a request -> the result of its job), `request_of` (what a job can be asked) and
 `function` (a job as a function).

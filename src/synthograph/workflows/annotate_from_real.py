@@ -154,7 +154,7 @@ def run(request: AnnotateFromRealRequest, *, progress: Progress) -> AnnotateFrom
 
     Raises:
         UserError: images and network do not fit, there are no masks, or no projection agrees.
-        StoppedError: a signal came while projecting; the same command goes on.
+        StoppedError: a signal came while projecting; the same command continues.
     """
     refuse_folder(request.outdir)
     snapshot = open_network(request.network, progress)

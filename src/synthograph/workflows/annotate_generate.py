@@ -122,7 +122,7 @@ def run(request: AnnotateGenerateRequest, *, progress: Progress) -> AnnotateGene
         try:
             count = _write(snapshot, images, request, part, progress, stop)
         except StoppedError as stopped:
-            raise StoppedError(f"{stopped}. Go on with: {request.command_line()}") from None
+            raise StoppedError(f"{stopped}. Continue with: {request.command_line()}") from None
     if part is not None:
         return AnnotateGenerateResult(request.out, count, request.part)
     return _result(request, generator.info)
@@ -231,7 +231,7 @@ class _Labelling:
 def _refuse_pictures(
     request: AnnotateGenerateRequest, images: ImageRequest, part: Part | None
 ) -> None:
-    """Make the folder for pictures; refuse one that is there, unless this request goes on. Parts
+    """Make the folder for pictures; refuse one that is there, unless this request continues. Parts
     share it, so they refuse pictures of their own names.
 
     Raises:

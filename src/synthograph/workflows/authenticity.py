@@ -71,7 +71,7 @@ def run(request: AuthenticityRequest, *, progress: Progress) -> AuthenticityResu
 
     Raises:
         UserError: projections that cannot be compared, or images that the network saw.
-        StoppedError: a signal came while images were projected; the same command goes on.
+        StoppedError: a signal came while images were projected; the same command continues.
     """
     extractor = open_backbone(request.features, request.device)
     notes = list[str]()
@@ -201,8 +201,8 @@ def _one(
     try:
         project.run(asked, progress=progress)
     except StoppedError as stopped:
-        said = str(stopped).partition(". Go on with:")[0]
-        raise StoppedError(f"{said}. Go on with: {request.command_line()}") from None
+        said = str(stopped).partition(". Continue with:")[0]
+        raise StoppedError(f"{said}. Continue with: {request.command_line()}") from None
     return folder
 
 

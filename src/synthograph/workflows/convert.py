@@ -104,7 +104,7 @@ def run(request: ConvertRequest, *, progress: Progress) -> ConvertResult | FullA
     if alone and path.is_file() and not snapshot.is_pickle(path):
         progress.log(
             f"note: there is no {snapshot.partner(path).name} beside it, so the copy is the "
-            "generator alone: it makes images, but training cannot go on from it"
+            "generator alone: it makes images, but training cannot continue from it"
         )
     written = snapshot.convert(path, request.target, public=request.public, fp16=request.fp16)
     return ConvertResult(written, request.public)

@@ -107,7 +107,7 @@ def run(request: GenerateRequest, *, progress: Progress) -> GenerateResult:
         try:
             count = _write(snapshot, images, request, part, progress, stop)
         except StoppedError as stopped:
-            raise StoppedError(f"{stopped}. Go on with: {request.command_line()}") from None
+            raise StoppedError(f"{stopped}. Continue with: {request.command_line()}") from None
         if part is not None:
             return GenerateResult(request.outdir, count, part=request.part)
         compared = request.reject_copies

@@ -140,13 +140,13 @@ def _write_folder(
             write_bytes(request.out / name, png_of(pixels))
     except StoppedError as stopped:
         raise StoppedError(
-            f"{stopped}; {request.out} keeps its frames. Go on with: {request.command_line()}"
+            f"{stopped}; {request.out} keeps its frames. Continue with: {request.command_line()}"
         ) from None
     unfinished.finish()
 
 
 def _begin(request: InterpolateRequest, film: Film, snapshot: Snapshot) -> Unfinished:
-    """The folder of a film, which the same request goes on to fill."""
+    """The folder of a film, which the same request continues to fill."""
     refuse_unwritable_folder(request.out)
     apart = {"network", "out", "latents", "device", "dry_run"}
     command = {

@@ -245,7 +245,7 @@ def run(
 
     Raises:
         UserError: an option, a file or the destination breaks a rule.
-        StoppedError: after Ctrl-C; the same request goes on.
+        StoppedError: after Ctrl-C; the same request continues.
     """
     refuse_destination(request.dest, replace=request.force, way_out="add --force to replace it")
     refuse_grid(request.grid, replace=request.force)

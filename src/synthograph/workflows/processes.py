@@ -125,7 +125,7 @@ def side_by_side(
             if code < 0 and not stop.requested:
                 why = " (out of memory?)" if code == -_KILL else ""
                 say(
-                    f"part {number} was ended by signal {-code}{why}; the same command goes on",
+                    f"part {number} was ended by signal {-code}{why}; the same command continues",
                     error=True,
                 )
     ended = next((code for code in codes if code), 0)

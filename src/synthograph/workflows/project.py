@@ -124,7 +124,7 @@ def run(request: ProjectRequest, *, progress: Progress) -> ProjectResult | None:
             try:
                 search.run(outputs, left, progress.track)
             except StoppedError as stopped:
-                raise StoppedError(f"{stopped}. Go on with: {request.command_line()}") from None
+                raise StoppedError(f"{stopped}. Continue with: {request.command_line()}") from None
         found, inner = None, part is not None and unfinished.whole.exists()  # of several processes
         if not inner and all((request.outdir / name).exists() for name in outputs.records):
             whole = request.model_copy(update={"part": None})

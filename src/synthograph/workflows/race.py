@@ -311,7 +311,7 @@ def _trained(folder: Path, race: Race, one: Candidate, asked: TrainRequest, trai
     try:
         return train(leg)
     except StoppedError as error:
-        way = f"Go on with: synthograph train --resume {folder}"
+        way = f"Continue with: synthograph train --resume {folder}"
         raise error.within("a race of presets", way) from None
 
 

@@ -88,7 +88,7 @@ def run(request: SearchRequest, *, progress: Progress) -> SearchResult | SearchP
     Raises:
         UserError: the file breaks a rule, the configuration refuses what it names, or the store
             cannot be used.
-        StoppedError: a signal came; the same command goes on.
+        StoppedError: a signal came; the same command continues.
     """
     with calling({name: flag for name, flag in request.flags().items() if name in request.typed()}):
         settings = read_search(request.search, request.typed())
@@ -131,7 +131,7 @@ def run(request: SearchRequest, *, progress: Progress) -> SearchResult | SearchP
             trials.work_off()
             search = _named(trials, frozen, measured_on, request, progress)
     except StoppedError as error:
-        raise StoppedError(f"{error}; trials are saved, and the same command goes on") from None
+        raise StoppedError(f"{error}; trials are saved, and the same command continues") from None
     return SearchResult(search, folder.path)
 
 

@@ -76,7 +76,7 @@ class Trials:
         """Do trials until the budget is spent and all of them ended.
 
         Raises:
-            StoppedError: a signal came; the same command goes on.
+            StoppedError: a signal came; the same command continues.
         """
         waiting = False
         while True:
@@ -132,7 +132,7 @@ class Trials:
             self.store.forget(noted.number)
             claim.release()
             return None
-        self.progress.log(f"trial {noted.number}: its process is gone; going on")
+        self.progress.log(f"trial {noted.number}: its process is gone; continuing")
         return self.store.take_up(noted), claim
 
     def _claim(self, number: int) -> Lock | None:

@@ -97,7 +97,7 @@ def run(request: SegmentTrainRequest, *, progress: Progress) -> SegmentTrainResu
     Raises:
         UserError: the archive lacks a split, masks or a class; validation images are synthetic; or
             MONAI is not there.
-        StoppedError: on a signal; the same command goes on.
+        StoppedError: on a signal; the same command continues.
     """
     if not request.dry_run or request.out:
         refuse_out(request.place("out"), ".safetensors")

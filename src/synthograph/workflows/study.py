@@ -80,7 +80,7 @@ def run(request: StudyRequest, *, progress: Progress) -> StudyResult | StudyPlan
 
     Raises:
         UserError: the file breaks a rule, or images of a test could have been seen before.
-        StoppedError: a signal came; the same command goes on.
+        StoppedError: a signal came; the same command continues.
     """
     path, outdir = _file(request, progress)
     settings = read_study(path, request.trained_on)

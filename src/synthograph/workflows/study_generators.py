@@ -132,7 +132,7 @@ class Making:
         try:
             result = train.run(request, progress=progress)
         except StoppedError as error:
-            raise error.within("a study", "The same command goes on") from None
+            raise error.within("a study", "The same command continues") from None
         if result is None or result.snapshot is None:
             raise UserError(f"{runs}: the training left no snapshot: remove the folder")
         return result.snapshot

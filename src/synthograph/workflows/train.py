@@ -119,7 +119,7 @@ def run(request: TrainRequest, *, progress: Progress) -> TrainResult | None:
         if request.resume is not None:
             return _resume(request, request.resume, given, progress)
         if request.require_exact:
-            raise UserError("--require-exact is about going on with a run: give it with --resume")
+            raise UserError("--require-exact is about continuing a run: give it with --resume")
         if request.cfg in RACES:
             return _begin_race(request, given, progress)
         return _begin(request, given, progress)
@@ -327,7 +327,7 @@ def _resume(
     for name in ("dry_run", "init_from", "cfg", "outdir"):
         if getattr(request, name):
             option = request.flags()[name]
-            raise UserError(f"{option} is about a new run, --resume goes on with one: choose one")
+            raise UserError(f"{option} is about a new run, --resume continues one: choose one")
     if race.is_race(path):
         return _race(path, request, given, progress)
     team = _team()
@@ -345,7 +345,7 @@ def _refuse_network(path: Path) -> None:
     name = named(path)
     if name is not None:
         raise UserError(
-            f"--resume {name}: is a network, --resume goes on with a run directory; --init-from "
+            f"--resume {name}: is a network, --resume takes a run directory; --init-from "
             f"{name} starts a new run with its weights"
         )
     if path == Path("noresume"):

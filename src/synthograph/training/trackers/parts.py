@@ -36,7 +36,7 @@ def parent_run(
         try:
             call()
         except Exception as error:  # noqa: BLE001 - whatever happens there, the work goes on
-            warn(f"{MLflow.name} fails ({failure(error)}); the work goes on")
+            warn(f"{MLflow.name} fails ({failure(error)}); the work continues")
             return False
         return True
 
