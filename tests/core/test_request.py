@@ -61,7 +61,7 @@ def test_a_path_is_taken_where_text_may_name_a_file(tmp_path: Path) -> None:
     assert request.real == str(file) and request.names == (str(file), "c")
     assert request.measures == (str(other), "d", "e")
     assert (request.source, request.out) == (file, other)
-    assert TwoWordsRequest(source=file, measures=other).measures == (str(other),)  # type: ignore[arg-type]
+    assert TwoWordsRequest(source=file, measures=other).measures == (str(other),)
     with pytest.raises(UserError, match="setting 'batch_gpu': must be a whole number"):
         TwoWordsRequest.parse({"source": file, "batch_gpu": file})
 
