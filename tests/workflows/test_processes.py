@@ -32,6 +32,16 @@ def test_the_first_word_stays_and_is_whole(worker: Path) -> None:
     assert int((worker / processes.LEADER).read_text()) > 0
 
 
+def test_a_stop_is_success_to_torchrun_also_with_one_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert processes.leave(StoppedError("asked")) == (ExitCode.STOPPED, True)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "17")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert processes.leave(StoppedError("asked")) == (ExitCode.DONE, True)
+    assert processes.leave(UserError("bad")) == (2, True)
+
+
 def test_a_process_that_ends_is_not_ended_in_the_middle_of_its_word(
     worker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from synthograph.core.errors import UserError
 SIZE, RANK, LOCAL_RANK = "WORLD_SIZE", "RANK", "LOCAL_RANK"
 ADDRESS, PORT = "MASTER_ADDR", "MASTER_PORT"
 RESTARTS = "TORCHELASTIC_RESTART_COUNT"
+LAUNCH = "TORCHELASTIC_RUN_ID"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,13 @@ def place() -> Launched | None:
 def restarts() -> int:
     """How often torchrun has started these processes again."""
     return 0 if _value(RESTARTS) is None else _number(RESTARTS)
+
+
+def launch_name() -> str | None:
+    """What torchrun calls the launch of this process, also where it is alone; None without torchrun,
+    which starts again what fails.
+    """
+    return _value(LAUNCH)
 
 
 def _value(name: str) -> str | None:

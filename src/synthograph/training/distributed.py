@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from synthograph.core.console import say
 from synthograph.core.errors import SynthographError, UserError
-from synthograph.core.launched import Launched, launched, restarts
+from synthograph.core.launched import Launched, launch_name, launched, restarts
 from synthograph.models.base import LossTerms
 from synthograph.training.config import RunConfig
 from synthograph.training.state import TrainingProgress, TrainingState
@@ -286,7 +286,7 @@ def _store(place: Launched, timeout: datetime.timedelta) -> Any:  # noqa: ANN401
 
 def launch_id() -> str | None:
     """Identifies a launch across torchrun's restarts; None without torchrun."""
-    name = os.environ.get("TORCHELASTIC_RUN_ID")
+    name = launch_name()
     return f"{socket.gethostname()}-{os.getppid()}" if name == "none" else name
 
 

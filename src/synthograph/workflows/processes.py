@@ -18,7 +18,7 @@ from synthograph.core.errors import (
     SynthographError,
     UserError,
 )
-from synthograph.core.launched import place
+from synthograph.core.launched import launch_name, place
 from synthograph.core.signals import NAMES, StopRequest
 
 FOLDER = "SYNTHOGRAPH_LAUNCH"
@@ -207,6 +207,8 @@ def leave(error: SynthographError) -> tuple[int, bool]:
     """
     code, here = int(error.exit_code), place()
     if here is None:
+        if isinstance(error, StoppedError) and launch_name() is not None:
+            return int(ExitCode.DONE), True
         return code, not isinstance(error, ProcessesError)
     # torchrun ends the others once one is dead, and would cut off the report
     for name in NAMES:
