@@ -70,8 +70,8 @@ def restarts() -> int:
 
 
 def launch_name() -> str | None:
-    """What torchrun calls the launch of this process, also where it is alone; None without torchrun,
-    which starts again what fails.
+    """What torchrun, which starts again what fails, calls the launch of this process, also where it
+    is alone; None without torchrun.
     """
     return _value(LAUNCH)
 
