@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from synthograph.core.devices import Precision
 from synthograph.core.errors import DivergedError, StoppedError, UserError
 from synthograph.downstream import fitting
-from synthograph.downstream.fitting import Batch, FitConfig, Score, Task, Validation, fit
+from synthograph.downstream.fitting import Batch, FitConfig, Score, Task, fit
+from synthograph.results.validations import Validation, better
 
 
 def task(values: list[float] | None = None, at_step: dict[int, object] | None = None) -> Task:
@@ -72,7 +73,7 @@ def test_of_equal_values_the_smaller_loss_is_better() -> None:
         return Validation(step=step, value=value, loss=loss, training=1, rate=1)
 
     history = [line(1, None, 0.1), line(2, 0.9, 0.5), line(3, 0.9, 0.4), line(4, 0.9, 0.4)]
-    assert fitting.better(history) == 2
+    assert better(history) == 2
 
 
 def test_rates_follow_from_step_and_history() -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from jaxtyping import Float, Int64
@@ -32,6 +33,8 @@ from synthograph.core.untrusted.tensors import (
     select,
     write_tensors,
 )
+from synthograph.downstream.watcher import Nobody, Watcher
+from synthograph.results.validations import Validation, better
 
 # n image
 
@@ -43,6 +46,12 @@ FALL = 0.3
 """What the plateau schedule multiplies the learning rate by."""
 VALIDATIONS = 20
 """How many a training has by default."""
+TOLD, MOST_TOLD = 10, 200
+"""Steps whose mean loss a watcher gets at once; more, where it would get more losses than so many.
+"""
+LOSS, VALIDATION_LOSS, RATE = "Loss/training", "Loss/validation", "Progress/rate"
+SCORES, CHOSEN = "Metrics", "Chosen"
+"""What a watcher gets, by name; scores are `Metrics/NAME`, of the chosen step `Chosen/NAME`."""
 
 
 class Optimiser(enum.StrEnum):
@@ -112,37 +121,13 @@ class Score:
 
     Attributes:
         value: what chooses, larger is better; NaN is worse than every number.
-        loss: the loss on the same images.
+        loss: the loss on the same images; NaN where it is not measured.
+        scores: further ones by name, for those who watch.
     """
 
     value: float
-    loss: float = 0.0
-
-
-class Validation(Config):
-    """One line of the history.
-
-    Attributes:
-        step: after how many steps.
-        value: what chooses; None where it had none.
-        loss: on the validation images.
-        training: mean loss of the steps since the validation before.
-        rate: learning rate of the last step.
-    """
-
-    step: int
-    value: float | None
-    loss: float | None
-    training: float
-    rate: float
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """Larger is better."""
-        return (
-            -math.inf if self.value is None else self.value,
-            -math.inf if self.loss is None else -self.loss,
-        )
+    loss: float = math.nan
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 Order = Callable[[Int64[Tensor, " n"]], Int64[Tensor, " n"]]
@@ -217,11 +202,6 @@ class Fitted:
     precision: Precision
 
 
-def better(history: Sequence[Validation]) -> int:
-    """Place of the best validation; of equals the first."""
-    return max(range(len(history)), key=lambda place: (history[place].rank, -place))
-
-
 def rate_scale(config: FitConfig, step: int, history: Sequence[Validation]) -> float:
     """Factor of the learning rate of a step, which follows from what is known before it."""
     return _SCALES[config.schedule](config, step, history)
@@ -257,6 +237,7 @@ def fit(
     state: Path | None = None,
     tracks: Tracks = silent,
     log: Callable[[str], None] = lambda line: None,
+    watcher: Watcher | None = None,
 ) -> Fitted:
     """Train a network and give it the weights of its best validation.
 
@@ -267,15 +248,17 @@ def fit(
             written. Without it nothing is kept.
         tracks: shows how far it is.
         log: gets a line for every validation.
+        watcher: gets losses, rates and scores.
 
     Raises:
         StoppedError: a signal; the state is saved.
         DivergedError: a loss or gradient that is not finite.
         UserError: the state is of another training, or memory does not suffice.
     """
-    run = _Run(task, config, state)
+    run = _Run(task, config, state, watcher or Nobody())
     for line in run.resume():
         log(line)
+    run.watcher.begin(config.tree(), run.step)
     left = range(run.step, config.steps)
     device = run.device
     with (
@@ -314,14 +297,17 @@ class _Run:
     Attributes:
         step: steps done.
         loss: sum of the losses since the last validation.
+        untold: losses that the watcher does not know yet.
         seconds: of all sittings before this one.
     """
 
     task: Task
     config: FitConfig
     state: Path | None
+    watcher: Watcher
     step: int = 0
     loss: float = 0.0
+    untold: list[float] = field(default_factory=list)
     seconds: float = 0.0
     history: list[Validation] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -373,6 +359,12 @@ class _Run:
         self.optimiser.step()
         self.loss += value
         self.step += 1
+        self.untold.append(value)
+        if self.step % max(TOLD, math.ceil(config.steps / MOST_TOLD)) == 0 or self.due:
+            self.watcher.scalars(
+                {LOSS: fmean(self.untold), RATE: self.optimiser.param_groups[0]["lr"]}, self.step
+            )
+            self.untold = []
 
     def _diverged(self, value: float) -> None:
         if self.state is not None:
@@ -388,22 +380,24 @@ class _Run:
         with torch.inference_mode():
             score = self.task.validate()
         shown = self.step - (self.history[-1].step if self.history else 0)
+        training = self.loss / max(shown, 1)
         found = Validation(
             step=self.step,
-            value=score.value if math.isfinite(score.value) else None,
-            loss=score.loss if math.isfinite(score.loss) else None,
-            training=self.loss / max(shown, 1),
+            value=_finite(score.value),
+            loss=_finite(score.loss),
+            training=training,
             rate=self.optimiser.param_groups[0]["lr"],
         )
         self.history.append(found)
+        told = {f"{SCORES}/{name}": _finite(value) for name, value in score.scores.items()}
+        self.watcher.scalars({VALIDATION_LOSS: found.loss, **told}, self.step)
         self.loss = 0.0
         best = better(self.history) == len(self.history) - 1
         if best:
             self.best = {n: t.detach().clone() for n, t in self.network.state_dict().items()}
         value = "no value" if found.value is None else f"{found.value:.4f}"
         return (
-            f"step {found.step}: loss {found.training:.4f}, validation {value}"
-            f"{' (best)' if best else ''}"
+            f"step {found.step}: loss {training:.4f}, validation {value}{' (best)' if best else ''}"
         )
 
     def finish(self) -> Fitted:
@@ -412,6 +406,7 @@ class _Run:
         self.network.eval()
         history = tuple(self.history)
         best = history[better(history)]
+        self.watcher.scalars({f"{CHOSEN}/step": best.step}, self.step)
         return Fitted(history, best, self.step, self._seconds(), self.precision)
 
     def _seconds(self) -> float:
@@ -487,6 +482,10 @@ class _Run:
         changed = [f"{n} {before[n]}, now {now[n]}" for n in now if before[n] != now[n]]
         if changed:
             raise UserError(f"is a training that was begun with {'; '.join(changed)}")
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _optimiser(parameters: Sequence[nn.Parameter], config: FitConfig) -> torch.optim.Optimizer:

@@ -21,6 +21,8 @@ from synthograph.downstream.fit_time import fit_seconds
 from synthograph.downstream.fitting import Batch, FitConfig, Fitted, Score, Task
 from synthograph.downstream.networks import Backbone, ImageNetwork
 from synthograph.downstream.start import begin, moments_of
+from synthograph.downstream.watcher import Watcher
+from synthograph.stats.scores import scores_of
 from synthograph.training.loop import duration
 from synthograph.workflows.classifying import (
     SELECTING,
@@ -159,10 +161,12 @@ class NetworkJob:
         """The chosen score of the validation images, and their loss."""
         logits = torch.cat([self._logits(batch) for batch in self.validation.images.batches()])
         blank = predictions_of(self.validation, self.train.archive.info.classes)
+        said = replace(blank, probabilities=logits.double().softmax(1))
+        values = {each.name: each.value(said) for each in scores_of(said.classes)}
         score = SELECTING[self.request.measure]
-        value = score.value(replace(blank, probabilities=logits.double().softmax(1)))
+        value = values[score.name]
         loss = float(cross_entropy(logits, blank.labels))
-        return Score(value if score.higher_is_better else -value, loss)
+        return Score(value if score.higher_is_better else -value, loss, values)
 
     def _logits(self, images: Tensor) -> Float[Tensor, "n k"]:
         whole = self.validation.archive.info.spec.max_value
@@ -183,10 +187,15 @@ class NetworkJob:
         """How long it takes, in words."""
         return [estimated(self.config, self.seconds(), self.device)]
 
-    def make(self, progress: Progress) -> Made:
+    def make(self, progress: Progress, watcher: Watcher) -> Made:
         """Train, and calibrate the probabilities on the validation images."""
         fitted = fitting.fit(
-            self.task(), self.config, state=self.state, tracks=progress.track, log=progress.log
+            self.task(),
+            self.config,
+            state=self.state,
+            tracks=progress.track,
+            log=progress.log,
+            watcher=watcher,
         )
         network, head = self.network.features, self.network.head
         extractor = trained_extractor(self.backbone.name, network, self.device)

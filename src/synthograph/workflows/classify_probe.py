@@ -9,6 +9,7 @@ from synthograph.archive.batches import ArchiveRows
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Progress
 from synthograph.downstream import probe
+from synthograph.downstream.watcher import Watcher
 from synthograph.features.base import Extractor
 from synthograph.features.registry import CLASSIFIER, feature_folder
 from synthograph.metrics.columns import features_of
@@ -21,6 +22,7 @@ from synthograph.workflows.classifying import (
     with_threshold,
 )
 from synthograph.workflows.downstream_requests import FIT_FIELDS, ClassifyTrainRequest
+from synthograph.workflows.followed import Followed
 from synthograph.workflows.transforming import stands_for_augmentation
 
 
@@ -64,7 +66,8 @@ class ProbeJob:
 
     def notes(self) -> list[str]:
         """Which options have no effect."""
-        idle = sorted((FIT_FIELDS | {"side", "transforms", "invariant", "style"}) - {"seed"})
+        others = {"side", "transforms", "invariant", "style", *Followed.model_fields}
+        idle = sorted((FIT_FIELDS | others) - {"seed"})
         given = self.request.changed(idle)
         return [f"without effect on a probe, which takes no steps: {', '.join(given)}"] * bool(
             given
@@ -77,8 +80,9 @@ class ProbeJob:
     def clear(self) -> None:
         """It leaves nothing."""
 
-    def make(self, progress: Progress) -> Made:
+    def make(self, progress: Progress, watcher: Watcher) -> Made:
         """Fit one probe for each penalty; validation images choose."""
+        del watcher  # it takes no steps
         classes = self.train.archive.info.classes
         seen, checked = (
             features_of(

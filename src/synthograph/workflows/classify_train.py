@@ -18,12 +18,14 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.version import VERSION
 from synthograph.downstream import classifier
 from synthograph.downstream.classifier import Classifier, ClassifierInfo
+from synthograph.downstream.watcher import Watcher
 from synthograph.report.classifications import score_words
 from synthograph.stats import scores
 from synthograph.workflows.classify_network import NetworkJob
 from synthograph.workflows.classify_probe import ProbeJob
 from synthograph.workflows.classifying import Made, refuse_single_class
 from synthograph.workflows.downstream_requests import ClassifyTrainRequest
+from synthograph.workflows.following import check_following, following
 from synthograph.workflows.tables import number, table_lines
 from synthograph.workflows.trained import (
     few_groups,
@@ -86,6 +88,7 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
     """
     if not request.dry_run or request.out:
         refuse_out(request.place("out"), ".safetensors")
+    check_following(request, request.out)
     archive = open_archive(request.data)
     train, validation = _parts(archive)
     counts = _counts(archive.info.classes, train.rows)
@@ -96,16 +99,19 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
     if request.dry_run:
         return replace(plan, notes=[*notes, *job.estimate()])
     out = placed(request.place("out"))
-    made = job.make(progress)
-    info = _info(request, train, validation, made)
-    classifier.save(out, Classifier(info, made.probe, made.network))
-    job.clear()
+    with following(request, out, progress.log) as watcher:
+        made = job.make(progress, watcher)
+        chosen = {each.name: each.value(made.chosen) for each in scores.scores_of(len(counts))}
+        info = _info(request, train, validation, made)
+        classifier.save(out, Classifier(info, made.probe, made.network))
+        job.clear()
+        watcher.written(chosen)
     return replace(
         plan,
         notes=[*notes, *_single_class(made, archive.info.classes)],
         out=out,
         how=made.how,
-        chosen={each.name: each.value(made.chosen) for each in scores.scores_of(len(counts))},
+        chosen=chosen,
         threshold=made.threshold,
     )
 
@@ -141,7 +147,7 @@ class Job(Protocol):
         """How long it takes."""
         ...
 
-    def make(self, progress: Progress) -> Made:
+    def make(self, progress: Progress, watcher: Watcher) -> Made:
         """Do the work."""
         ...
 

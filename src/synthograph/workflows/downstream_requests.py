@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from synthograph.core.errors import UserError
 from synthograph.core.request import Flag, Positional, Request, Words
 from synthograph.results.classification import Combine
-from synthograph.workflows.followed import Followed
+from synthograph.workflows.followed import Followed, FollowedFit
 
 
 def _several(given: Any) -> Any:  # noqa: ANN401 - whatever a caller gives
@@ -132,7 +132,7 @@ FIT_FIELDS = {
 }
 
 
-class ClassifyTrainRequest(FitOptions):
+class ClassifyTrainRequest(FollowedFit, FitOptions):
     """Train a classifier on split train; split val chooses it, split test is never looked at."""
 
     group = "classify"
@@ -220,7 +220,7 @@ class ClassifyPredictRequest(PredictOptions):
     )
 
 
-class SegmentTrainRequest(FitOptions):
+class SegmentTrainRequest(FollowedFit, FitOptions):
     """Train a segmenter on masks of split train; split val chooses it, test is never looked at."""
 
     group = "segment"

@@ -1,4 +1,6 @@
-"""Options of commands whose trainings can be followed: searches and studies."""
+"""Options of commands whose trainings can be followed: searches and studies, classifiers and
+segmenters.
+"""
 
 from pydantic import Field
 
@@ -30,3 +32,16 @@ class Followed(Request):
         names = {path.removeprefix("tracking."): flag for path, flag in asked.names({}, {}).items()}
         with calling(names):
             return TrackingConfig.parse(asked.setting_tree().get("tracking", {}))
+
+
+class FollowedFit(Followed):
+    """Who follows the training of a classifier or segmenter."""
+
+    tracker: Words = Field(
+        (), description="who follows the training: tensorboard,mlflow,wandb; nobody if not given"
+    )
+    tracking_uri: str | None = Field(
+        None,
+        description="MLflow server or database; MLFLOW_TRACKING_URI, else tracking/mlflow.db "
+        "beside the file to be written",
+    )

@@ -28,6 +28,7 @@ from synthograph.downstream.start import moments_of
 from synthograph.features.mask_networks import depth_for, mask_loss
 from synthograph.stats.masks import IGNORED, MaskScore, Overlaps, mask_measure, mask_scores
 from synthograph.workflows.downstream_requests import SegmentTrainRequest
+from synthograph.workflows.following import check_following, following
 from synthograph.workflows.segmenting import overlaps_of, predicted_masks, same_classes
 from synthograph.workflows.tables import number, table_lines
 from synthograph.workflows.trained import (
@@ -101,6 +102,7 @@ def run(request: SegmentTrainRequest, *, progress: Progress) -> SegmentTrainResu
     """
     if not request.dry_run or request.out:
         refuse_out(request.place("out"), ".safetensors")
+    check_following(request, request.out)
     archive, device = open_archive(request.data), pick_device(request.device)
     job = job_of(request, *training_parts(archive), progress)
     empty, config = job.empty, job.plan.config
@@ -111,11 +113,20 @@ def run(request: SegmentTrainRequest, *, progress: Progress) -> SegmentTrainResu
         return replace(job.plan, notes=[*job.plan.notes, told])
     out = placed(request.place("out"))
     state = unfinished(out)
-    fitted = fit(job.task(), config, state=state, tracks=progress.track, log=progress.log)
-    made = replace(empty, info=_seen(job, fitted))
-    segmenter.save(out, made)
-    remove(state)
-    chosen = _chosen(made, job.validation)
+    with following(request, out, progress.log) as watcher:
+        fitted = fit(
+            job.task(),
+            config,
+            state=state,
+            tracks=progress.track,
+            log=progress.log,
+            watcher=watcher,
+        )
+        made = replace(empty, info=_seen(job, fitted))
+        segmenter.save(out, made)
+        remove(state)
+        chosen = _dice(made.info, _validated(made, job.validation))
+        watcher.written({f"dice {name}": value for name, value in chosen.items()})
     return replace(job.plan, out=out, fitted=fitted, chosen=chosen)
 
 
@@ -153,7 +164,10 @@ class SegmentJob:
             return mask_loss(network(images), moved, IGNORED)
 
         def validate() -> Score:
-            return Score(self.measure.value(_validated(self.empty, self.validation)))
+            found = _validated(self.empty, self.validation)
+            of_classes = {f"dice {n}": v for n, v in _dice(self.empty.info, found).items()}
+            value = self.measure.value(found)
+            return Score(value, scores={self.measure.name: value, **of_classes})
 
         archive, info = self.train.rows.archive, self.empty.info
         hashes = f"{archive.images_hash}/{archive.manifest_hash}"
@@ -292,7 +306,7 @@ def _seen(job: SegmentJob, fitted: Fitted) -> SegmenterInfo:
     groups, images = seen_digests(train.rows, validation.rows, transforms.style)
     selection = {
         "score": job.measure.name,
-        "tried": [{"step": each.step, "value": each.value} for each in fitted.history],
+        "tried": [each.tree() for each in fitted.history],
         "steps": fitted.steps,
         "transforms": transforms.apply.describe(),
         "validation": {"images": len(validation), "groups": len(validation.rows.groups)},
@@ -308,10 +322,8 @@ def _validated(made: Segmenter, validation: MaskedImages) -> Overlaps:
     return overlaps_of(validation, masks, len(made.info.classes), distances=False)
 
 
-def _chosen(made: Segmenter, validation: MaskedImages) -> dict[str, float]:
+def _dice(info: SegmenterInfo, found: Overlaps) -> dict[str, float]:
     """Dice of every class but the background on the validation images."""
-    found = _validated(made, validation)
     return {
-        made.info.classes[k]: mask_scores([k], found.diagonal)[0].value(found)
-        for k in found.occurring
+        info.classes[k]: mask_scores([k], found.diagonal)[0].value(found) for k in found.occurring
     }

@@ -42,6 +42,7 @@ SPLIT, EXTERNAL = FOLDS = ("split", "external")
 MAX_FOLDS = 100
 OWN: Mapping[str, str] = {
     **dict.fromkeys(("data", "out", "device", "dry_run"), "leave it out"),
+    **dict.fromkeys(("curves", "tracker", "tracking_uri", "experiment"), "leave it out"),
     "measure": "give primary.measure instead",
     "balance": "give balance of the study instead",
     "seed": "give seed of the study instead",

@@ -9,12 +9,12 @@ from synthograph.training.trackers.wandb import WandB
 TRACKERS: tuple[type[Tracker], ...] = (TensorBoard, MLflow, WandB)
 
 
-def followers(settings: TrackingConfig) -> list[Tracker]:
+def followers(settings: TrackingConfig, unit: str = "images") -> list[Tracker]:
     """The trackers that a run asks for, as far as their packages are there; TensorBoard where it
-    asks for nothing.
+    asks for nothing. `unit` is what the run's progress is counted in.
     """
     asked = (TensorBoard.name,) if settings.trackers is None else settings.trackers
-    return [kind(settings) for kind in TRACKERS if kind.name in asked and kind.installed()]
+    return [kind(settings, unit) for kind in TRACKERS if kind.name in asked and kind.installed()]
 
 
 def check_trackers(settings: TrackingConfig) -> None:

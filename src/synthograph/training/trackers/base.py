@@ -50,6 +50,8 @@ class Tracker(abc.ABC):
 
     Args:
         settings: where and under which names.
+        unit: what the progress of a run is counted in, and `images` means in the calls below: of a
+            classifier and a segmenter it is steps.
     """
 
     name: ClassVar[str]
@@ -59,8 +61,8 @@ class Tracker(abc.ABC):
     extra: ClassVar[str] = ""
     """Extra that brings the package."""
 
-    def __init__(self, settings: TrackingConfig | None = None) -> None:
-        self.settings = settings or TrackingConfig()
+    def __init__(self, settings: TrackingConfig | None = None, unit: str = "images") -> None:
+        self.settings, self.unit = settings or TrackingConfig(), unit
 
     @classmethod
     def installed(cls) -> bool:

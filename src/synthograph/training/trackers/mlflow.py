@@ -119,7 +119,7 @@ class MLflow(Tracker):
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             return None  # in another store
-        self._client.set_tag(run_id, "synthograph.state", f"resumed at {images} images")
+        self._client.set_tag(run_id, "synthograph.state", f"resumed at {images} {self.unit}")
         return run_id
 
     def _begun(self, run: Path, experiment: str) -> str:

@@ -57,20 +57,21 @@ class WandB(Tracker):
                 mode=mode, console="off", silent=True, disable_git=True, save_code=False
             ),
         )
-        self._run.define_metric("*", step_metric="images")
+        self._run.define_metric("*", step_metric=self.unit)
         if mode == ONLINE:
             write_text(known, self._run.id)
 
     def scalars(self, values: Mapping[str, float], images: int) -> None:
         """See `Tracker`."""
-        self._run.log({**values, "images": images})
+        self._run.log({**values, self.unit: images})
 
     def picture(self, name: str, png: bytes, images: int) -> None:
         """See `Tracker`."""
         import wandb  # slow, and an extra
 
         with Image.open(io.BytesIO(png)) as picture:
-            self._run.log({"pictures": wandb.Image(picture, caption=name), "images": images})
+            shown = wandb.Image(picture, caption=name)
+            self._run.log({"pictures": shown, self.unit: images})
 
     def file(self, path: Path) -> None:
         """See `Tracker`."""

@@ -1,0 +1,56 @@
+"""What a training of a classifier or segmenter records of its validations, and which one chose."""
+
+import math
+from collections.abc import Sequence
+
+from synthograph.results.base import Count, Many, Schema
+
+
+class Validation(Schema):
+    """One validation of a training.
+
+    Attributes:
+        step: after how many steps.
+        value: what chooses, larger is better; None where it had none.
+        loss: on the validation images; None where it was not measured or is not finite.
+        training: mean loss of the steps since the validation before; None in older segmenters, as
+            is `rate`.
+        rate: learning rate of the last step.
+    """
+
+    step: Count
+    value: float | None
+    loss: float | None = None
+    training: float | None = None
+    rate: float | None = None
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Larger is better."""
+        return (
+            -math.inf if self.value is None else self.value,
+            -math.inf if self.loss is None else -self.loss,
+        )
+
+
+def better(history: Sequence[Validation]) -> int:
+    """Place of the best validation; of equals the first."""
+    return max(range(len(history)), key=lambda place: (history[place].rank, -place))
+
+
+class ValidationHistory(Schema):
+    """All validations of a training, one at least.
+
+    Attributes:
+        score: name of what chose, such as `auroc`; of `brier` the values are negative, so that
+            larger is better.
+        tried: the validations, in their order.
+    """
+
+    score: str
+    tried: Many[Validation]
+
+    @property
+    def chosen(self) -> Validation:
+        """The one that chose the weights."""
+        return self.tried[better(self.tried)]
