@@ -36,7 +36,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(data: Path) -> Path:
     out = data.with_name("c.safetensors")
-    sg.classify_train(data=data, out=out, **FEW)
+    sg.classify_train(data=data, out=out, curves=data.with_name("curves.png"), **FEW)
     return out
 
 
@@ -49,6 +49,16 @@ def test_a_network_learns_a_plain_difference(data: Path, trained: Path, tmp_path
     assert info.network.settings["balance"] == "weights"
     sg.classify_predict(model=trained, data=str(data), out=tmp_path / "p.csv")
     assert len((tmp_path / "p.csv").read_text().splitlines()) == 97
+
+
+def test_its_curves_are_drawn_and_go_with_its_scores(data: Path, trained: Path) -> None:
+    assert data.with_name("curves.png").read_bytes().startswith(b"\x89PNG")
+    found = sg.classify_evaluate(model=trained, data=str(data)).evaluation.model.history
+    assert found is not None and [each.step for each in found.tried] == [4, 8, 12]
+    assert found.score == "auroc" and all(each.training is not None for each in found.tried)
+    with pytest.raises(UserError, match=r"curves\.png.*exists"):
+        out = trained.with_name("d.safetensors")
+        sg.classify_train(data=data, out=out, curves=data.with_name("curves.png"), **FEW)
 
 
 def test_the_file_says_what_the_trained_network_said(data: Path, trained: Path) -> None:

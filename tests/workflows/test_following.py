@@ -130,8 +130,13 @@ def test_what_cannot_be_followed_is_refused_before_any_work(data: Path, tmp_path
 
 def test_a_probe_takes_no_steps_to_follow(data: Path, tmp_path: Path, noting: Noting) -> None:
     asked = {"probe": True, "backbone": "random-vgg16", "tracker": "tensorboard"}
-    found = sg.classify_train(data=data, out=tmp_path / "c.safetensors", **asked)
-    assert any(note.endswith("takes no steps: --tracker") for note in found.notes)
+    picture = tmp_path / "curves.png"
+    out = tmp_path / "c.safetensors"
+    found = sg.classify_train(data=data, out=out, curves=picture, **asked)
+    assert any(note.endswith("takes no steps: --curves, --tracker") for note in found.notes)
+    assert not picture.exists()
+    scored = sg.classify_evaluate(model=out, data=str(data)).evaluation
+    assert scored.model.history is None
     assert not noting.begun
 
 

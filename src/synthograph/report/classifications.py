@@ -11,7 +11,8 @@ from synthograph.report.tables import (
     three,
     with_ends,
 )
-from synthograph.report.words import count
+from synthograph.report.validations import history_tree
+from synthograph.report.words import count, score_words
 from synthograph.results.base import Tree
 from synthograph.results.classification import ClassifierEvaluation, ClassRisk, ScoreValue
 
@@ -22,7 +23,6 @@ SHOWN = (
 AT = (0.1, 0.2, 0.3, 0.5)
 """Thresholds of the table of net benefit; the picture has all."""
 COMBINED = {"mean": "the mean probability", "vote": "the vote"}
-TITLES = {"auroc": "AUROC", "macro_f1": "macro F1", "brier": "Brier score"}
 
 
 def tables(found: ClassifierEvaluation) -> Iterator[TableText]:
@@ -137,11 +137,6 @@ def _by_column(found: ClassifierEvaluation) -> Iterator[TableText]:
         yield TableText(f"By {column}", [column, "images", *map(score_words, names)], rows)
 
 
-def score_words(score: str) -> str:
-    """The name of a score for readers."""
-    return TITLES.get(score, score.replace("_", " "))
-
-
 def _cell(values: list[ScoreValue], name: str, unit: str = "image") -> str:
     value = next((each for each in values if (each.score, each.unit) == (name, unit)), None)
     return score_cell(value)
@@ -242,5 +237,6 @@ def classification_tree(found: ClassifierEvaluation) -> Tree:
         "counts": {kind: sum(of[kind] for of in counts) for kind in ("real", "synthetic")},
         "tables": [each.tree() for each in tables(found)],
         "curves": [each.tree() for each in found.curves],
+        "history": history_tree(found.model.history),
         "notes": list(found.notes),
     }

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,9 +16,26 @@ if TYPE_CHECKING:
 MAX_POINTS = 400
 SIZE = (5.2, 2.7)
 """Inches; a dot is a 72nd."""
-INK, MUTED, ACCENT, SECOND, SIGNAL, RULE = COLOURS = tuple(f"#01020{digit}" for digit in range(6))
-VARIABLES = ("ink", "muted", "accent", "second", "signal", "rule")
-"""Of the style sheet, in place of colours that nobody else draws with."""
+DOTS = 150
+"""Of an inch of a picture that is a file."""
+
+
+class Palette(NamedTuple):
+    """Colours, called as in the style sheet."""
+
+    ink: str
+    muted: str
+    accent: str
+    second: str
+    signal: str
+    rule: str
+
+
+PAGE = Palette(*(f"#01020{digit}" for digit in range(6)))
+"""Colours that nobody else draws with; on the page those of its style sheet take their place."""
+PAPER = Palette("#1d2321", "#66706c", "#0b6e66", "#b9772a", "#b3402a", "#e3e1da")
+"""Those of the style sheet by day, for a picture that is a file."""
+INK, MUTED, ACCENT, SECOND, SIGNAL, RULE = PAGE
 _HEAD = re.compile(r"<svg [^>]*?viewBox=\"([^\"]+)\"[^>]*>", re.DOTALL)
 
 
@@ -33,6 +50,34 @@ class Curve:
     y: Sequence[float | None]
     low: Sequence[float | None] = ()
     high: Sequence[float | None] = ()
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves over one level axis, as `draw` has them."""
+
+    lines: Sequence[Curve]
+    label: str
+    across: str = "thousand images shown"
+    alarms: Sequence[float] = ()
+    chosen: float | None = None
+
+    def paint(self, axes: "Axes", colours: Palette) -> None:
+        """Draw them."""
+        axes.grid(axis="y", color=colours.rule, linewidth=0.6)
+        axes.set_axisbelow(True)
+        for x in self.alarms:
+            axes.axvline(x, color=colours.signal, linewidth=1, linestyle=(0, (2, 2)))
+        for line, color in zip(self.lines, (colours.accent, colours.second), strict=False):
+            _plot(axes, thinned(line), color)
+        if self.chosen is not None:
+            axes.axvline(
+                self.chosen, color=colours.muted, linewidth=1.2, zorder=1, label="chosen step"
+            )
+        axes.set_xlabel(self.across)
+        axes.set_ylabel(self.label)
+        if len(self.lines) > 1:
+            axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 1.2), ncols=3)
 
 
 def thinned(line: Curve, most: int = MAX_POINTS) -> Curve:
@@ -54,6 +99,7 @@ def draw(
     name: str,
     across: str = "thousand images shown",
     alarms: Sequence[float] = (),
+    chosen: float | None = None,
 ) -> str:
     """An SVG element.
 
@@ -63,22 +109,24 @@ def draw(
         across: of the level axis.
         name: of the picture, for readers who do not see it; also keeps its parts' names apart.
         alarms: where a vertical line stands.
+        chosen: where the vertical line of the step that was chosen stands.
     """
+    panel = Panel(lines, label, across, alarms, chosen)
+    return painted(lambda figure: panel.paint(figure.add_subplot(), PAGE), SIZE, name)
 
-    def paint(figure: "Figure") -> None:
-        axes = figure.add_subplot()
-        axes.grid(axis="y", color=RULE, linewidth=0.6)
-        axes.set_axisbelow(True)
-        for x in alarms:
-            axes.axvline(x, color=SIGNAL, linewidth=1, linestyle=(0, (2, 2)))
-        for line, color in zip(lines, (ACCENT, SECOND), strict=False):
-            _plot(axes, thinned(line), color)
-        axes.set_xlabel(across)
-        axes.set_ylabel(label)
-        if len(lines) > 1:
-            axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 1.2), ncols=2)
 
-    return painted(paint, SIZE, name)
+def picture(panels: Sequence[Panel]) -> bytes:
+    """PNG bytes of curves side by side, in the page's colours on white."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_settings(PAPER)):
+        figure = Figure(figsize=(SIZE[0] * len(panels), SIZE[1]), dpi=DOTS, layout="constrained")
+        for place, panel in enumerate(panels, start=1):
+            panel.paint(figure.add_subplot(1, len(panels), place), PAPER)
+        file = io.BytesIO()
+        figure.savefig(file, format="png")
+    return file.getvalue()
 
 
 def painted(paint: Callable[["Figure"], None], size: tuple[float, float], name: str) -> str:
@@ -93,20 +141,7 @@ def painted(paint: Callable[["Figure"], None], size: tuple[float, float], name: 
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    settings: dict[Any, Any] = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": name,
-        "font.size": 10,
-        "text.parse_math": False,
-        "axes.edgecolor": RULE,
-        "axes.labelcolor": MUTED,
-        "text.color": INK,
-        "xtick.color": MUTED,
-        "ytick.color": MUTED,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
-    with mpl.rc_context(settings):
+    with mpl.rc_context({**_settings(PAGE), "svg.fonttype": "none", "svg.hashsalt": name}):
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(figure)
         paint(figure)
@@ -118,6 +153,21 @@ def painted(paint: Callable[["Figure"], None], size: tuple[float, float], name: 
             metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
         )
     return _inline(file.getvalue(), name)
+
+
+def _settings(colours: Palette) -> dict[Any, Any]:
+    """Of matplotlib."""
+    return {
+        "font.size": 10,
+        "text.parse_math": False,
+        "axes.edgecolor": colours.rule,
+        "axes.labelcolor": colours.muted,
+        "text.color": colours.ink,
+        "xtick.color": colours.muted,
+        "ytick.color": colours.muted,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
 
 
 def _plot(axes: "Axes", line: Curve, color: str) -> None:
@@ -136,6 +186,6 @@ def _inline(svg: str, name: str) -> str:
     head = f'<svg class="curve" viewBox="{found[1]}" role="img" aria-label="{escape(name)}">'
     body = re.sub(r"<metadata>.*?</metadata>", "", svg[found.end() :], flags=re.DOTALL)
     body = re.sub(r"font: ([^;\"]*?)px [^;\"]*", r"font-size: \1px", body)
-    for color, variable in zip(COLOURS, VARIABLES, strict=True):
+    for color, variable in zip(PAGE, Palette._fields, strict=True):
         body = body.replace(color, f"var(--{variable})")
     return head + body

@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from synthograph.archive.reader import Archive
-from synthograph.report import searches, truncations, words
+from synthograph.report import searches, truncations, validations, words
 from synthograph.report.classifications import drawings
 from synthograph.report.curves import Curve, draw
 from synthograph.report.gather import Inputs
@@ -40,6 +40,7 @@ from synthograph.results.domain_gap import DomainGap
 from synthograph.results.evaluation import Farthest, Scope
 from synthograph.results.measures import MEASURES, about
 from synthograph.results.search import Search
+from synthograph.results.segmentation import SegmenterEvaluation
 from synthograph.results.study import Study
 from synthograph.results.truncation import Truncation
 
@@ -331,6 +332,8 @@ def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
             {title: Markup(svg) for title, svg in drawings(each.content).items()}
             for each in inputs.of(ClassifierEvaluation)
         ],
+        of_classifiers=_trainings(inputs, ClassifierEvaluation),
+        of_segmenters=_trainings(inputs, SegmenterEvaluation),
         recoveries=_drawn(inputs, Authenticity, histogram, "differences of projections"),
         search_alone=inputs.only(Search),
         searches=_drawn(inputs, Search, searches.drawing, "importances and values of search"),
@@ -351,6 +354,20 @@ def _drawn(inputs: Inputs, kind: type[R], draw: Callable[[R, str], str], name: s
     """A picture of every result of a kind, each with a name of its own."""
     found = enumerate(inputs.of(kind))
     return [Markup(draw(each.content, f"{name} {number}")) for number, each in found]
+
+
+def _trainings(
+    inputs: Inputs, kind: type[ClassifierEvaluation] | type[SegmenterEvaluation]
+) -> list[list[tuple[Markup, str]]]:
+    """Curves of the training of what each evaluation is of, with their captions."""
+    found = (each.content for each in inputs.of(kind))
+    return [
+        [
+            (Markup(svg), caption)
+            for svg, caption in validations.drawings(each.model.history, f"{each.kind} {number}")
+        ]
+        for number, each in enumerate(found)
+    ]
 
 
 def _resource(name: str) -> str:

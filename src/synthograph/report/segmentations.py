@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from synthograph.report.tables import TableText, score_cell, scores_title, size_cell
+from synthograph.report.validations import history_tree
 from synthograph.report.words import count
 from synthograph.results.base import Tree
 from synthograph.results.segmentation import MEAN, MaskScoreValue, SegmenterEvaluation
@@ -66,5 +67,6 @@ def segmentation_tree(found: SegmenterEvaluation) -> Tree:
         "trained_on": found.model.data,
         "counts": dict(found.model.counts),
         "tables": [each.tree() for each in tables(found)],
+        "history": history_tree(found.model.history),
         "notes": [*found.rules, *found.notes],
     }

@@ -6,6 +6,14 @@ from synthograph.results.evaluation import Scope
 from synthograph.results.measures import about
 
 NARROW = "\N{NO-BREAK SPACE}"
+SCORES = {
+    "auroc": "AUROC",
+    "macro_f1": "macro F1",
+    "brier": "Brier score",
+    "dice": "Dice",
+    "iou": "IoU",
+}
+"""Scores whose names are no words."""
 
 
 def number(value: float | None) -> str:
@@ -73,3 +81,8 @@ def listed(names: Sequence[str], most: int = 6) -> str:
 def several(value: int, one: str, many: str | None = None) -> str:
     """A count with its noun in the right number."""
     return f"{count(value)} {one if value == 1 else many or one + 's'}"
+
+
+def score_words(score: str) -> str:
+    """The name of a score for readers."""
+    return SCORES.get(score, score.replace("_", " "))

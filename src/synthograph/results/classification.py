@@ -15,6 +15,7 @@ from synthograph.results.base import (
     Share,
     UnlessEmpty,
 )
+from synthograph.results.validations import ValidationHistory
 
 Unit = Literal["image", "group"]
 Combine = Literal["mean", "vote"]
@@ -119,6 +120,8 @@ class ClassifierRecord(Schema):
     data: FileName
     counts: dict[str, dict[str, int]]
     threshold: float | None = None
+    history: UnlessEmpty[ValidationHistory | None] = None
+    """How it was trained; None of a probe, and in older files."""
 
 
 class ClassifierEvaluation(Document):

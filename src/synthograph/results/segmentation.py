@@ -2,8 +2,18 @@
 
 from typing import Literal
 
-from synthograph.results.base import Count, Document, FileName, IfGiven, Many, Prose, Schema
+from synthograph.results.base import (
+    Count,
+    Document,
+    FileName,
+    IfGiven,
+    Many,
+    Prose,
+    Schema,
+    UnlessEmpty,
+)
 from synthograph.results.classification import ScoreValue
+from synthograph.results.validations import ValidationHistory
 
 MEAN = ""
 """Class of a score that is the mean over the classes."""
@@ -45,6 +55,8 @@ class SegmenterRecord(Schema):
     network: str
     data: FileName
     counts: dict[str, Count]
+    history: UnlessEmpty[ValidationHistory | None] = None
+    """How it was trained; None in older files."""
 
 
 class SegmenterEvaluation(Document):

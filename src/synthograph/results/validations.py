@@ -2,8 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from typing import Annotated
+
+import pydantic
 
 from synthograph.results.base import Count, Many, Schema
+
+LOWER = frozenset({"brier"})
+"""Scores of which less is better: what chooses is their negative."""
 
 
 class Validation(Schema):
@@ -42,13 +48,18 @@ class ValidationHistory(Schema):
     """All validations of a training, one at least.
 
     Attributes:
-        score: name of what chose, such as `auroc`; of `brier` the values are negative, so that
-            larger is better.
+        score: name of what chose, such as `auroc`.
         tried: the validations, in their order.
     """
 
     score: str
-    tried: Many[Validation]
+    tried: Annotated[Many[Validation], pydantic.Field(min_length=1)]
+
+    @property
+    def scores(self) -> list[float | None]:
+        """The values as the score itself has them."""
+        sign = -1 if self.score in LOWER else 1
+        return [None if each.value is None else sign * each.value for each in self.tried]
 
     @property
     def chosen(self) -> Validation:

@@ -36,6 +36,7 @@ from synthograph.workflows.downstream_requests import ClassifyEvaluateRequest
 from synthograph.workflows.scoring import levels_of, parts_of, scored
 from synthograph.workflows.tables import number, table_lines, worded_lines
 from synthograph.workflows.trained import (
+    history_of,
     noted_look,
     placed,
     refuse_other_modalities,
@@ -149,6 +150,7 @@ def _evaluation(
             data=model.info.data,
             counts=model.info.counts,
             threshold=model.info.threshold,
+            history=history_of(model.info),
         ),
         data=images.archive.path.name,
         split=images.split,

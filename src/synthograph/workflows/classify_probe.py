@@ -66,7 +66,7 @@ class ProbeJob:
 
     def notes(self) -> list[str]:
         """Which options have no effect."""
-        others = {"side", "transforms", "invariant", "style", *Followed.model_fields}
+        others = {"side", "curves", "transforms", "invariant", "style", *Followed.model_fields}
         idle = sorted((FIT_FIELDS | others) - {"seed"})
         given = self.request.changed(idle)
         return [f"without effect on a probe, which takes no steps: {', '.join(given)}"] * bool(

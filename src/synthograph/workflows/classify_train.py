@@ -19,7 +19,7 @@ from synthograph.core.version import VERSION
 from synthograph.downstream import classifier
 from synthograph.downstream.classifier import Classifier, ClassifierInfo
 from synthograph.downstream.watcher import Watcher
-from synthograph.report.classifications import score_words
+from synthograph.report.words import score_words
 from synthograph.stats import scores
 from synthograph.workflows.classify_network import NetworkJob
 from synthograph.workflows.classify_probe import ProbeJob
@@ -28,9 +28,10 @@ from synthograph.workflows.downstream_requests import ClassifyTrainRequest
 from synthograph.workflows.following import check_following, following
 from synthograph.workflows.tables import number, table_lines
 from synthograph.workflows.trained import (
+    draw_curves,
     few_groups,
     placed,
-    refuse_out,
+    refuse_outputs,
     seen_digests,
     start_of,
     training_parts,
@@ -51,6 +52,7 @@ class ClassifyTrainResult(Result):
         how: what the validation images chose; None for a dry run, nor what follows.
         chosen: values of all scores on the validation images, which chose: too good for a report.
         threshold: with two classes.
+        drawn: lines on pictures that were written.
     """
 
     out: Path | None
@@ -61,6 +63,7 @@ class ClassifyTrainResult(Result):
     how: str | None = None
     chosen: Mapping[str, float] = field(default_factory=dict)
     threshold: float | None = None
+    drawn: Sequence[str] = ()
 
     def lines(self) -> Iterator[str]:
         """Training images by class, what chose, and the validation scores."""
@@ -77,6 +80,7 @@ class ClassifyTrainResult(Result):
         for name, value in self.chosen.items():
             yield f"  {score_words(name)}: {number(value)}"
         yield from written_lines("classifier", self.out)
+        yield from self.drawn
 
 
 def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainResult:
@@ -86,9 +90,9 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
         UserError: the archive lacks a split, a class in one of them, or labels; validation images
             are synthetic; or the backbone's weights are not there.
     """
-    if not request.dry_run or request.out:
-        refuse_out(request.place("out"), ".safetensors")
-    check_following(request, request.out)
+    out = request.out if request.dry_run else request.place("out")
+    refuse_outputs(out, request.curves)
+    check_following(request, out)
     archive = open_archive(request.data)
     train, validation = _parts(archive)
     counts = _counts(archive.info.classes, train.rows)
@@ -106,8 +110,10 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
         classifier.save(out, Classifier(info, made.probe, made.network))
         job.clear()
         watcher.written(chosen)
+    drawn = draw_curves(request.curves, info)
     return replace(
         plan,
+        drawn=drawn,
         notes=[*notes, *_single_class(made, archive.info.classes)],
         out=out,
         how=made.how,

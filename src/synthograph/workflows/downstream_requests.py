@@ -114,6 +114,9 @@ class FitOptions(Request):
         None, description="archive whose style 'fourier' takes; the other images if not given"
     )
     seed: int = Field(0, description="seed of first weights, order of images and transforms")
+    curves: Path | None = Field(
+        None, description="also draw loss and validation score over the steps: NAME.png"
+    )
 
     def fit_settings(self, *, images: int, rate: float) -> dict[str, object]:
         """Settings of `FitConfig` for so many training images; `rate` where none was given."""

@@ -41,6 +41,7 @@ from synthograph.workflows.scoring import levels_of, parts_of, scored
 from synthograph.workflows.segmenting import drawn_beside, overlaps_of, predicted_masks
 from synthograph.workflows.tables import csv_text, number, worded_lines
 from synthograph.workflows.trained import (
+    history_of,
     noted_look,
     placed,
     refuse_other_modalities,
@@ -128,6 +129,7 @@ def _evaluation(
             network=info.network,
             data=info.data,
             counts=info.counts,
+            history=history_of(info),
         ),
         data=rows.archive.path.name,
         split=rows.split,

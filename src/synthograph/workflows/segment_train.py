@@ -32,10 +32,11 @@ from synthograph.workflows.following import check_following, following
 from synthograph.workflows.segmenting import overlaps_of, predicted_masks, same_classes
 from synthograph.workflows.tables import number, table_lines
 from synthograph.workflows.trained import (
+    draw_curves,
     estimated,
     few_groups,
     placed,
-    refuse_out,
+    refuse_outputs,
     seen_digests,
     training_parts,
     unfinished,
@@ -61,6 +62,7 @@ class SegmentTrainResult(Result):
         notes: what to know of it.
         fitted: how the training went; None for a dry run.
         chosen: Dice of every class on the validation images, which chose: too good for a report.
+        drawn: lines on pictures that were written.
     """
 
     out: Path | None
@@ -72,6 +74,7 @@ class SegmentTrainResult(Result):
     notes: Sequence[str]
     fitted: Fitted | None = None
     chosen: Mapping[str, float] = field(default_factory=dict)
+    drawn: Sequence[str] = ()
 
     def lines(self) -> Iterator[str]:
         """Classes, images, and the validation scores."""
@@ -90,6 +93,7 @@ class SegmentTrainResult(Result):
         for name, value in self.chosen.items():
             yield f"  Dice {name}: {number(value)}"
         yield from written_lines("segmenter", self.out)
+        yield from self.drawn
 
 
 def run(request: SegmentTrainRequest, *, progress: Progress) -> SegmentTrainResult:
@@ -100,9 +104,9 @@ def run(request: SegmentTrainRequest, *, progress: Progress) -> SegmentTrainResu
             MONAI is not there.
         StoppedError: on a signal; the same command continues.
     """
-    if not request.dry_run or request.out:
-        refuse_out(request.place("out"), ".safetensors")
-    check_following(request, request.out)
+    out = request.out if request.dry_run else request.place("out")
+    refuse_outputs(out, request.curves)
+    check_following(request, out)
     archive, device = open_archive(request.data), pick_device(request.device)
     job = job_of(request, *training_parts(archive), progress)
     empty, config = job.empty, job.plan.config
@@ -127,7 +131,8 @@ def run(request: SegmentTrainRequest, *, progress: Progress) -> SegmentTrainResu
         remove(state)
         chosen = _dice(made.info, _validated(made, job.validation))
         watcher.written({f"dice {name}": value for name, value in chosen.items()})
-    return replace(job.plan, out=out, fitted=fitted, chosen=chosen)
+    drawn = draw_curves(request.curves, made.info)
+    return replace(job.plan, out=out, fitted=fitted, chosen=chosen, drawn=drawn)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.ledger import note_look, told
 from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, refuse_output, sha256_file
+from synthograph.core.files import disk_errors, refuse_output, sha256_file, write_bytes
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
 from synthograph.core.untrusted.documents import JsonObject
@@ -22,7 +22,9 @@ from synthograph.downstream.fitting import FitConfig
 from synthograph.downstream.trained import TrainedInfo
 from synthograph.features.classifier import made_here
 from synthograph.metrics.overlap import Trained, trained_on
+from synthograph.report.validations import curves_png
 from synthograph.report.words import several
+from synthograph.results.validations import ValidationHistory
 from synthograph.training.loop import duration
 from synthograph.workflows.leaks import refuse_crossing, refuse_recoded, training_images
 
@@ -63,6 +65,30 @@ def estimated(config: FitConfig, seconds: float, device: torch.device) -> str:
         f"estimate: {config.steps} steps and {several(validations(config), 'validation')} take at "
         f"most about {duration(seconds)} on {device}"
     )
+
+
+def refuse_outputs(out: Path | None, curves: Path | None) -> None:
+    """Refuse the files that a training is asked for, where `refuse_out` does."""
+    for path, ending, option in ((out, ".safetensors", "--out"), (curves, ".png", "--curves")):
+        if path is not None:
+            refuse_out(path, ending, option)
+
+
+def history_of(info: TrainedInfo) -> ValidationHistory | None:
+    """The validations of a training; None of a probe, which takes no steps."""
+    try:
+        return ValidationHistory.parse(info.selection, "selection")
+    except UserError:
+        return None
+
+
+def draw_curves(path: Path | None, info: TrainedInfo) -> list[str]:
+    """Draw how a network was trained, if that is asked for and known; a line that says where."""
+    history = history_of(info)
+    if path is None or history is None:
+        return []
+    write_bytes(placed(path), curves_png(history))
+    return [f"{path}: its curves"]
 
 
 def written_lines(noun: str, out: Path) -> Iterator[str]:

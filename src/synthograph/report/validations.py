@@ -1,0 +1,68 @@
+"""How a training of a classifier or segmenter went: curves for the page and as a file."""
+
+from collections.abc import Iterator
+
+from synthograph.report.curves import Curve, Panel, draw, picture
+from synthograph.report.words import score_words
+from synthograph.results.base import Tree
+from synthograph.results.validations import ValidationHistory
+
+LOSS_CAPTION = (
+    "Loss in training: the mean of all steps since the validation before, and on the validation "
+    "images. Where the second rises while the first falls, the network learns images by heart."
+)
+SCORE_CAPTION = (
+    "What validation images said of the network while it trained. It chose the step at the "
+    "vertical line, so it is too good for a report."
+)
+
+
+def panels(history: ValidationHistory) -> Iterator[tuple[Panel, str]]:
+    """Losses, where they are known, and the score that chose, with a caption each; the chosen step
+    is a vertical line.
+    """
+    steps, chosen = [each.step for each in history.tried], history.chosen.step
+    losses = [
+        Curve("training images", steps, [each.training for each in history.tried]),
+        Curve("validation images", steps, [each.loss for each in history.tried]),
+    ]
+    known = [line for line in losses if any(y is not None for y in line.y)]
+    if known:
+        yield Panel(known, "loss", "steps", chosen=chosen), LOSS_CAPTION
+    words = score_words(history.score)
+    score = Curve(words, steps, history.scores)
+    yield Panel([score], f"{words}, validation", "steps", chosen=chosen), SCORE_CAPTION
+
+
+def drawings(history: ValidationHistory | None, of: str) -> list[tuple[str, str]]:
+    """SVG and caption of every picture; none without a history.
+
+    Args:
+        history: of the training.
+        of: what was trained, by a name that no other one on the page has.
+    """
+    if history is None:
+        return []
+    return [
+        (
+            draw(
+                each.lines,
+                label=each.label,
+                name=f"{each.label} of {of}",
+                across=each.across,
+                chosen=each.chosen,
+            ),
+            caption,
+        )
+        for each, caption in panels(history)
+    ]
+
+
+def curves_png(history: ValidationHistory) -> bytes:
+    """All of them on one picture."""
+    return picture([each for each, _ in panels(history)])
+
+
+def history_tree(history: ValidationHistory | None) -> Tree | None:
+    """The validations for the JSON of the page."""
+    return None if history is None else {**history.tree(), "chosen": history.chosen.step}
