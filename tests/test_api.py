@@ -14,7 +14,7 @@ JOBS = [
     *("annotate_review", "annotate_sample", "annotate_train"),
     *("audit", "authenticity", "classify_evaluate", "classify_predict", "classify_train"),
     *("card", "cohorts", "convert", "demo"),
-    *("directions", "doctor", "domain_gap", "embeddings", "evaluate", "export"),
+    *("directions", "doctor", "domain_gap", "embeddings", "evaluate", "export", "film"),
     *("generate", "get_weights", "import_weights", "inspect", "interpolate"),
     *("mix", "mix_styles", "neighbours", "phantom", "prepare", "project"),
     *("report", "segment_evaluate", "segment_predict", "segment_train", "split"),

@@ -65,6 +65,30 @@ def test_webp_holds_every_pixel_and_runs_as_long_as_asked(tmp_path: Path) -> Non
     assert total == round(7 * 1000 / 24), "rounded as a whole, not seven times"
 
 
+@pytest.mark.parametrize("grey", [True, False], ids=["grey", "colour"])
+def test_gif_holds_grey_images_as_they_are(tmp_path: Path, grey: bool) -> None:
+    frames = shades(7)
+    if grey:
+        ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
+        frames = [np.roll(ramp, k, 1)[:, :, None].repeat(3, 2) for k in range(7)]
+    write(tmp_path / "loop.gif", frames, fps=24)
+    with Image.open(tmp_path / "loop.gif") as film:
+        assert film.n_frames == 7 and film.info["loop"] == 0
+        total = 0
+        for number, pixels in enumerate(frames):
+            film.seek(number)
+            shown = np.asarray(film.convert("RGB")).astype(int)
+            assert np.abs(shown - pixels).max() <= (0 if grey else 8)
+            total += film.info["duration"]
+    assert total == 290, "7 / 24 s, rounded as a whole"
+
+
+def test_gif_is_not_faster_than_viewers_show(tmp_path: Path) -> None:
+    check_animation(tmp_path / "loop.gif", 2, (8, 8), fps=50)
+    with pytest.raises(UserError, match=r"at most 50 frames .* lower --fps, .*loop\.webp"):
+        check_animation(tmp_path / "loop.gif", 2, (8, 8), fps=60)
+
+
 def test_a_filmstrip_reads_from_left_to_right(tmp_path: Path) -> None:
     frames = shades(13)
     write(tmp_path / "strip.png", frames)
@@ -118,9 +142,10 @@ def test_nothing_is_left_of_a_film_that_failed(tmp_path: Path, ending: str) -> N
 @pytest.mark.parametrize(
     ("name", "frames", "size", "says"),
     [
-        ("loop.gif", 2, (8, 8), r"name it .*loop\.webp"),
+        ("loop.avi", 2, (8, 8), r"name it .*loop\.webp"),
         ("loop.webp", 2, (8, 20000), r"16383 a side: name it .*loop\.mp4"),
         ("loop.webp", 10**6, (64, 64), r"too many for one WEBP.*loop for a folder"),
+        ("loop.gif", 10**6, (64, 64), r"too many for one GIF"),
         ("loop.png", 10**6, (64, 64), r"too many for one STRIP"),
         ("there.webp", 2, (8, 8), r"there\.webp exists already: choose another --out"),
         ("empty.mp4", 2, (8, 8), r"empty\.mp4 is a folder: name a file, such as --out"),

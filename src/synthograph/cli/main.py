@@ -47,6 +47,7 @@ VERBS = (
         "study",
         "search",
         "report",
+        "film",
         "convert",
         "export",
         "card",

@@ -1,5 +1,5 @@
-"""Animations for people to look at: frames become a folder of PNG files, a WebP, an MP4 or one PNG
-with all frames on it, by the ending of the name.
+"""Animations for people to look at: frames become a folder of PNG files, a WebP, a GIF, an MP4 or
+one PNG with all frames on it, by the ending of the name.
 
     with open_animation(Path("loop.webp"), frames=48, fps=24) as film:
         for pixels in drawn:  # uint8 [h, w, 3], all of one size
@@ -34,6 +34,8 @@ from synthograph.core.files import (
 MAX_HELD_BYTES = 1 << 30
 """Pixels of all frames of an animation that is written at its end."""
 MAX_WEBP_SIDE, MAX_SIDE = 16383, 16384
+MAX_GIF_FPS = 50
+"""Viewers show faster ones slower than any."""
 STRIP_COLUMNS = 12
 """Frames of a row of a filmstrip."""
 CODEC, VIDEO_QUALITY = "libx264", "14"
@@ -46,13 +48,14 @@ class AnimationKind(enum.StrEnum):
 
     FOLDER = ""
     WEBP = ".webp"
+    GIF = ".gif"
     MP4 = ".mp4"
     STRIP = ".png"
 
     @property
     def is_held(self) -> bool:
         """Whether all frames are in memory until the end."""
-        return self in (AnimationKind.WEBP, AnimationKind.STRIP)
+        return self in (AnimationKind.WEBP, AnimationKind.GIF, AnimationKind.STRIP)
 
 
 def kind_of(path: Path, option: str = "--out") -> AnimationKind:
@@ -69,13 +72,13 @@ def kind_of(path: Path, option: str = "--out") -> AnimationKind:
         return AnimationKind(path.suffix.lower())
     except ValueError:
         raise UserError(
-            f"{option} {path}: animations are .webp, .mp4, .png (all frames on one picture) or, "
-            f"without an ending, a folder of PNG files; name it {path.with_suffix('.webp')}"
+            f"{option} {path}: animations are .webp, .gif, .mp4, .png (all frames on one picture) "
+            f"or, without an ending, a folder of PNG files; name it {path.with_suffix('.webp')}"
         ) from None
 
 
 def check_animation(
-    path: Path, frames: int, size: tuple[int, int], *, option: str = "--out"
+    path: Path, frames: int, size: tuple[int, int], *, fps: float = 24, option: str = "--out"
 ) -> None:
     """Refuse what could not be written, before long work begins.
 
@@ -83,16 +86,22 @@ def check_animation(
         path: of the animation.
         frames: how many there will be.
         size: height and width of a frame, in pixels.
+        fps: frames a second.
         option: how messages call `path`.
 
     Raises:
         UserError: an unknown ending, something is in the way, the package for MP4 is missing, or
-            more pixels than such a file holds.
+            more pixels or frames a second than such a file holds.
     """
     kind, (height, width) = kind_of(path, option), size
     refuse_output(path, option, file=kind is not AnimationKind.FOLDER)
     if kind is AnimationKind.MP4:
         _codec()
+    if kind is AnimationKind.GIF and fps > MAX_GIF_FPS:
+        raise UserError(
+            f"{option} {path}: GIF shows at most {MAX_GIF_FPS} frames a second; lower --fps, or "
+            f"name it {path.with_suffix('.webp')}"
+        )
     if kind is AnimationKind.WEBP and max(size) > MAX_WEBP_SIDE:
         raise UserError(
             f"{option} {path}: frames of {width}x{height} pixels; WebP holds {MAX_WEBP_SIDE} a "
@@ -270,6 +279,30 @@ def _webp(plan: _Plan) -> Iterator[Animation]:
 
 
 @contextlib.contextmanager
+def _gif(plan: _Plan) -> Iterator[Animation]:
+    """Without end, in 256 colours a frame, which grey images keep as they are; times are rounded to
+    hundredths of a second, their sum is not.
+    """
+    held = _Held()
+    yield held
+    ends = [round(number * 100 / plan.fps) for number in range(len(held.frames) + 1)]
+    first, *others = (
+        Image.fromarray(each[:, :, 0] if (each == each[:, :, :1]).all() else each)
+        for each in held.frames
+    )
+    file = io.BytesIO()
+    first.save(
+        file,
+        format="GIF",
+        save_all=True,
+        append_images=others,
+        duration=[10 * (after - before) for before, after in zip(ends, ends[1:], strict=False)],
+        loop=0,
+    )
+    write_bytes(plan.path, file.getvalue())
+
+
+@contextlib.contextmanager
 def _strip(plan: _Plan) -> Iterator[Animation]:
     held = _Held()
     yield held
@@ -347,6 +380,7 @@ def _codec() -> None:
 _OPENED = {
     AnimationKind.FOLDER: _folder,
     AnimationKind.WEBP: _webp,
+    AnimationKind.GIF: _gif,
     AnimationKind.MP4: _mp4,
     AnimationKind.STRIP: _strip,
 }

@@ -178,13 +178,18 @@ def read_run(path: Path) -> Run:
         said=said,
         commands=commands,
         reals=path / "reals.png" if (path / "reals.png").is_file() else None,
-        fakes=_numbered(path, _FAKES),
+        fakes=grids(path),
         snapshots=made,
         info=info,
         groups=len(info.group_digests),
         images=len(info.image_digests),
         problems=tuple(problems),
     )
+
+
+def grids(run: Path) -> tuple[Picture, ...]:
+    """Contact sheets of synthetic images of a run directory, in their order."""
+    return _numbered(run, _FAKES)
 
 
 def _numbered(folder: Path, pattern: re.Pattern[str]) -> tuple[Picture, ...]:

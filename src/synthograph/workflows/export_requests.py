@@ -1,5 +1,5 @@
-"""What the jobs can be asked that hand networks to other programs and people. Nothing here imports
-torch.
+"""What the jobs can be asked that hand networks and trainings to other programs and people. Nothing
+here imports torch.
 """
 
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from synthograph.core.request import Positional, Request
+from synthograph.core.animations import MAX_SIDE
+from synthograph.core.request import Flag, Positional, Request
 from synthograph.workflows.latent_requests import OfNetwork
 
 LICENCE = "licence of the network, such as CC-BY-4.0; not stated if not given"
@@ -29,6 +30,24 @@ class ExportRequest(OfNetwork):
         "global", description="pull to the mean of all images (global) or of the class"
     )
     licence: str | None = Field(None, description=LICENCE)
+
+
+class FilmRequest(Request):
+    """Film a training: the grids of synthetic images in its run directory, in their order."""
+
+    run: Annotated[Path, Positional("RUN")] = Field(
+        description="run directory, which holds fakes-*.png"
+    )
+    out: Annotated[Path, Flag("--out", "-o")] = Field(
+        description="NAME.webp, .gif, .mp4, NAME.png (all frames on one picture), or a folder"
+    )
+    fps: float = Field(4, ge=0.001, le=240, description="frames a second")
+    every: int = Field(
+        1, ge=1, description="show every Nth grid, counted back from the last one, which is shown"
+    )
+    width: int | None = Field(
+        None, ge=64, le=MAX_SIDE, description="make wider grids smaller, to so many pixels"
+    )
 
 
 class CardRequest(Request):

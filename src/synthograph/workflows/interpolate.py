@@ -92,7 +92,7 @@ def run(request: InterpolateRequest, *, progress: Progress) -> InterpolateResult
     total, size = len(film.steps), (canvas.height, canvas.width)
     unfinished = _begin(request, film, snapshot) if kind is AnimationKind.FOLDER else None
     if unfinished is None:
-        check_animation(request.out, total, size)
+        check_animation(request.out, total, size, fps=request.fps)
     result = InterpolateResult(request.out, total, (canvas.width, canvas.height))
     if request.dry_run:
         for line in _plan(result, film, snapshot):

@@ -127,7 +127,7 @@ class ProjectRequest(OfClass):
 
 class _Film(OfNetwork):
     out: Path = Field(
-        description="NAME.webp, NAME.mp4, NAME.png (all frames on one picture), or a folder"
+        description="NAME.webp, .gif, .mp4, NAME.png (all frames on one picture), or a folder"
     )
     seeds: str | None = Field(
         None,
