@@ -290,7 +290,7 @@ def _run(run: Run) -> Tree:
             "groups": run.groups,
             "images": run.images,
             "version": info.package_version,
-            "started_from": run.info.initialised_from is not None,
+            "started_from": run.started_from,
         },
     }
 

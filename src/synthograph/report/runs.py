@@ -92,6 +92,7 @@ class Run:
         snapshots: in their order.
         info: document of the newest snapshot.
         groups: patients that it was trained on, as far as it says, as `images` are.
+        started_from: whether it began with the weights of another network.
     """
 
     path: Path
@@ -107,6 +108,7 @@ class Run:
     info: SnapshotRecord = SnapshotRecord()
     groups: int = 0
     images: int = 0
+    started_from: bool = False
     problems: tuple[Problem, ...] = ()
 
     @cached_property
@@ -183,6 +185,7 @@ def read_run(path: Path) -> Run:
         info=info,
         groups=len(info.group_digests),
         images=len(info.image_digests),
+        started_from=info.initialised_from is not None,
         problems=tuple(problems),
     )
 
