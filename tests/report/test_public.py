@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from synthograph.report.checklists import checklist_names
 from synthograph.report.write import write_report
 from tests.conftest import make_archive
 from tests.report import material
@@ -82,8 +83,14 @@ def test_no_field_tells_a_folder(tmp_path: Path, place: str) -> None:
     paths += [made, make_archive(folder / "set.zip", classes=(place, "b"))]
     whole = write_report(paths, tmp_path / "w.html")
     assert SECRET in whole.page.read_text() and SECRET in whole.data.read_text()
-    written = write_report(paths, tmp_path / "p.html", public=True, title=f"A title in {place}")
-    for file in (written.page, written.data):
+    written = write_report(
+        paths,
+        tmp_path / "p.html",
+        public=True,
+        title=f"A title in {place}",
+        checklists=checklist_names(),
+    )
+    for file in (written.page, written.data, *written.checklists):
         found = file.read_text()
         around = [
             found[max(i - 60, 0) : i + 40] for i in range(len(found)) if found.startswith(SECRET, i)

@@ -7,7 +7,8 @@ it. It never imports torch.
 
 Public names: `gather.gather` (paths -> `gather.Inputs`), `document.build` (inputs -> plain data),
 `page.render` (plain data and pictures -> HTML), `write.write_report` (all of it), `conclusions` and
-`verdicts` (the rules). A page for everybody is made of `Inputs.public()`.
+`verdicts` (the rules), `checklists` (lists for manuscripts, filled in by `facts`). A page for
+everybody is made of `Inputs.public()`.
 """
 
 import importlib

@@ -301,8 +301,19 @@ def classes_table(entries: Sequence[Tree]) -> list[Tree]:
     return found
 
 
-def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
-    """The page: its content, what was found for what is drawn, and its pictures."""
+def render_checklist(checklist: Tree, document: Tree, page: str) -> str:
+    """A checklist for manuscripts as a page of its own, whose table can be copied into a text.
+
+    Args:
+        checklist: filled in.
+        document: the content of the report.
+        page: file name of the report.
+    """
+    template = _environment().get_template("checklist.html")
+    return template.render(c=checklist, d=document, page=page, style=Markup(_resource("style.css")))
+
+
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("synthograph.report", TEMPLATES),
         autoescape=True,
@@ -315,6 +326,12 @@ def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
         "count": words.count,
         "part": lambda tree: words.scope_name(Scope(**tree)),
     }
+    return environment
+
+
+def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
+    """The page: its content, what was found for what is drawn, and its pictures."""
+    environment = _environment()
     script = _resource("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     evaluation = document["evaluation"]

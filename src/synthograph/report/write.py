@@ -1,4 +1,4 @@
-"""The report as files: the page, and its content as JSON beside it."""
+"""The report as files: the page, its content as JSON beside it, and checklists for manuscripts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,10 @@ from pathlib import Path
 
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, refuse_existing, refuse_unwritable, write_text
+from synthograph.report.checklists import beside, fill, load_checklist
 from synthograph.report.document import build
 from synthograph.report.gather import gather
-from synthograph.report.page import pictures, render
+from synthograph.report.page import pictures, render, render_checklist
 from synthograph.report.problems import Problem
 from synthograph.results import ReportContent
 from synthograph.results.base import public_prose
@@ -21,16 +22,24 @@ SCALES = (1.0, 0.5, 0.25, 0.1)
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """What was written: the page of `size` bytes, the JSON beside it, what stands in both."""
+    """What was written: the page of `size` bytes, the JSON beside it, what stands in both, and
+    checklists beside them.
+    """
 
     page: Path
     data: Path
     content: ReportContent
     size: int
+    checklists: tuple[Path, ...] = ()
 
 
-def check_target(page: Path, *, force: bool) -> Path:
+def check_target(page: Path, *, force: bool, more: Sequence[Path] = ()) -> Path:
     """The JSON beside the page; refuses to take the place of anything.
+
+    Args:
+        page: to be written.
+        force: replace what is there.
+        more: further files to be written.
 
     Raises:
         UserError: one of them is there, or the folder cannot be written.
@@ -38,7 +47,7 @@ def check_target(page: Path, *, force: bool) -> Path:
     if page.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"-o {page}: the page is an HTML file; give a name such as report.html")
     data = page.with_suffix(".json")
-    for path in (page, data):
+    for path in (page, data, *more):
         if path.is_dir():
             raise UserError(f"-o {path}: is a folder; give a name such as {path}/report.html")
         if path == data and path.exists() and not is_page(path):
@@ -54,7 +63,13 @@ def check_target(page: Path, *, force: bool) -> Path:
 
 
 def write_report(
-    paths: Sequence[Path], page: Path, *, title: str = "", public: bool = False, force: bool = False
+    paths: Sequence[Path],
+    page: Path,
+    *,
+    title: str = "",
+    public: bool = False,
+    checklists: Sequence[str] = (),
+    force: bool = False,
 ) -> WrittenReport:
     """Read what was named and write the page.
 
@@ -64,12 +79,14 @@ def write_report(
         title: of the page; by default the name of the set.
         public: without real images and without the folders of local files; without synthetic
             images of a run, too, unless an audit of images of its network is clean.
+        checklists: for manuscripts, by name; a file of each goes beside the page.
         force: replace files that are there.
 
     Raises:
-        UserError: nothing to report on, or a target that is there already.
+        UserError: nothing to report on, a target that is there already, or no such checklist.
     """
-    data = check_target(page, force=force)
+    forms = {beside(page, name): load_checklist(name) for name in checklists}
+    data = check_target(page, force=force, more=list(forms))
     again = [path for path in paths if path.resolve() == data.resolve()]
     if len(again) == len(paths):
         raise UserError(f"{data}: is the JSON of the page itself; name what the page is about")
@@ -83,7 +100,8 @@ def write_report(
         text = "the title that was given names a folder or file; the name of the set stands there"
         inputs.problems.append(Problem(text))
     shown = inputs.public() if public else inputs
-    content = build(shown, title=title, public=public)
+    filled = [fill(form, shown, file.name) for file, form in forms.items()]
+    content = build(shown, title=title, public=public).replace(checklists=tuple(filled))
     for scale in SCALES:
         images = pictures(shown, public=public, scale=scale)
         problems = [each.public() if public else each for each in images.problems]
@@ -101,4 +119,6 @@ def write_report(
         page.parent.mkdir(parents=True, exist_ok=True)
     told.save(data)
     write_text(page, text)
-    return WrittenReport(page, data, told, size)
+    for file, each in zip(forms, filled, strict=True):
+        write_text(file, render_checklist(each.tree(), told.tree(), page.name))
+    return WrittenReport(page, data, told, size, tuple(forms))

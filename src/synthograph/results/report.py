@@ -64,6 +64,53 @@ class Missing(Schema):
     command: str
 
 
+class Known(Schema):
+    """A sentence on an item of a checklist, and the files that it comes from."""
+
+    text: str
+    files: str = ""
+
+
+class ChecklistItem(Schema):
+    """An item of a checklist for manuscripts.
+
+    Attributes:
+        number: such as `12c`.
+        section: of the manuscript.
+        topic: in words of our own.
+        known: what the files say; nothing where only the author can tell.
+        author: what is left to the author beside that; empty for all of it.
+    """
+
+    number: str
+    section: str
+    topic: str
+    known: Many[Known] = ()
+    author: str = ""
+
+
+class Checklist(Schema):
+    """A checklist for manuscripts, filled in as far as the files know.
+
+    Attributes:
+        title: its name; `what` says what it is for.
+        citation: where its words stand, which count.
+        file: beside the page.
+    """
+
+    title: str
+    what: str
+    citation: str
+    doi: str
+    file: str
+    items: Many[ChecklistItem]
+
+    @property
+    def known(self) -> int:
+        """Items that the files say something on."""
+        return sum(bool(each.known) for each in self.items)
+
+
 class ReportContent(Document, extra="allow"):
     """What stands on a page; its sections are further entries.
 
@@ -73,6 +120,7 @@ class ReportContent(Document, extra="allow"):
         pictures_left_out: why it lacks synthetic images, and of which runs where not of all; empty
             where it has them.
         problems: what could not be read.
+        checklists: that were asked for.
     """
 
     kind: Literal["report"] = "report"
@@ -83,3 +131,4 @@ class ReportContent(Document, extra="allow"):
     verdicts: Many[Verdict]
     missing: Many[Missing] = ()
     problems: Many[str] = ()
+    checklists: Many[Checklist] = ()

@@ -34,6 +34,11 @@ class ReportResult(Result):
             yield "the page shows real images and names of local files: --public leaves them out"
         size = f"{self.written.size / 1e6:.1f} MB"
         yield f"{self.written.page}   {size}; {self.written.data} holds its content"
+        for file, each in zip(self.written.checklists, found.checklists, strict=True):
+            yield (
+                f"{file}   {each.title}: the files say something on {each.known} of "
+                f"{len(each.items)} items; whether it is enough, and all else, is for the author"
+            )
 
     def verdicts(self) -> Iterator[str]:
         """The answer to each question, a line each."""
@@ -50,6 +55,11 @@ def run(request: ReportRequest, *, progress: Progress) -> ReportResult:
     """
     del progress  # it takes no time
     written = write_report(
-        request.paths, request.out, title=request.title, public=request.public, force=request.force
+        request.paths,
+        request.out,
+        title=request.title,
+        public=request.public,
+        checklists=request.checklist,
+        force=request.force,
     )
     return ReportResult(written, request.public)

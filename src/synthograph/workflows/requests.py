@@ -403,6 +403,11 @@ class ReportRequest(Request):
         description="leave out real images and local folders, and synthetic images of a run too "
         "unless an audit of images of its network is clean",
     )
+    checklist: Words = Field(
+        (),
+        description="checklists for a manuscript beside the page, filled in as far as the files "
+        "know: claim (CLAIM 2024), tripod-ai (TRIPOD+AI)",
+    )
     force: bool = Field(False, description="replace a page that is there")
 
 
