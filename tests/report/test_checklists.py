@@ -132,6 +132,8 @@ def test_classifiers_and_segmenters(tmp_path: Path) -> None:
     claim, tripod = said("claim", inputs), said("tripod-ai", inputs)
     assert "c.safetensors was trained on 100 real and 50 synthetic images" in claim["25"]
     assert "by image: AUROC 0.900 (0.850 to 0.950); by group: AUROC 0.910" in claim["38"]
+    assert "<bad>: calibration slope 0.700 (0.400 to 1.000), intercept –." in claim["38"]
+    assert "calibration slope and intercept, standardised net benefit." in claim["28"]
     assert "2 of 20 images of good and 4 of 20 images of <bad>." in claim["39"]
     assert "class core missed in 2 images, false alarm in 0." in claim["39"]
     assert "Dice: mean 0.900 (0.850 to 0.950), class core 0.910" in claim["37"]

@@ -10,7 +10,7 @@ from synthograph.report.classifications import score_words
 from synthograph.report.facts_data import MOST, sized
 from synthograph.report.searches import sentence
 from synthograph.report.studies import ends, set_name
-from synthograph.report.tables import score_cell, three
+from synthograph.report.tables import score_cell, three, with_ends
 from synthograph.report.useful import TRAINED_WITH
 from synthograph.report.words import as_sentence, count, listed, number, several
 from synthograph.results.audit import Audit
@@ -76,7 +76,8 @@ def measures(found: Scored) -> str:
     if isinstance(found, SegmenterEvaluation):
         return f"Of {found.model.file}: {'; '.join(found.titles.values())}."
     names = dict.fromkeys(score_words(each.score) for each in found.scores)
-    return f"Of {found.model.file}: {listed(list(names), MOST)}, calibration error."
+    more = ", calibration slope and intercept, standardised net benefit" if found.risks else ""
+    return f"Of {found.model.file}: {listed(list(names), MOST)}, calibration error{more}."
 
 
 def intervals(found: Scored) -> str:
@@ -112,7 +113,8 @@ def parts(found: Scored) -> str:
 
 
 def _by_column(scores: Sequence[ScoreValue], names: Sequence[str]) -> str:
-    name = next((n for n in names if any(each.score == n for each in scores)), None)
+    known = {each.score for each in scores if each.value is not None}
+    name = next((n for n in names if n in known), None)
     said = [
         f"{each.level or '(none)'} {score_cell(each)} in {sized(each.images, each.groups)}"
         for each in scores
@@ -136,7 +138,11 @@ def accuracy(found: ClassifierEvaluation) -> str:
     for unit in dict.fromkeys(each.unit for each in whole):
         own = [f"{score_words(e.score)} {score_cell(e)}" for e in whole if e.unit == unit]
         text += f"; by {unit}: {', '.join(own)}"
-    return f"{text}; expected calibration error {three(found.calibration.error)}."
+    text += f"; expected calibration error {three(found.calibration.error)}"
+    for each in found.risks[:MOST]:
+        slope, shift = (with_ends(e.value, e.interval) for e in (each.slope, each.intercept))
+        text += f"; {each.of_class}: calibration slope {slope}, intercept {shift}"
+    return f"{text}."
 
 
 def dice(found: SegmenterEvaluation) -> str:
