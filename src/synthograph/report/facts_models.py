@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from synthograph.report.classifications import SHOWN as SCORES
-from synthograph.report.classifications import score_words
 from synthograph.report.facts_data import MOST, sized
 from synthograph.report.searches import sentence
 from synthograph.report.studies import ends, set_name
 from synthograph.report.tables import score_cell, three, with_ends
 from synthograph.report.useful import TRAINED_WITH
-from synthograph.report.words import as_sentence, count, listed, number, several
+from synthograph.report.words import as_sentence, count, listed, number, score_words, several
 from synthograph.results.audit import Audit
 from synthograph.results.authenticity import Authenticity
 from synthograph.results.classification import ClassifierEvaluation, ScoreValue

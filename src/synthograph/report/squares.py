@@ -75,8 +75,8 @@ def _place(x: float, y: float) -> tuple[float, float]:
 def _curve(line: SquareLine, colour: str, number: int) -> Iterator[str]:
     points = [_place(x, y) for x, y in zip(line.x, line.y, strict=True)]
     if line.low:
-        x = [*line.x, *reversed(line.x)]
-        band = _path(map(_place, x, [*line.low, *reversed(line.high)]))
+        around = [*line.low, *reversed(line.high)]
+        band = _path(map(_place, [*line.x, *reversed(line.x)], around))
         yield f'<path d="{band}Z" style="fill:{colour};fill-opacity:.16;stroke:none"/>'
     yield f'<path d="{_path(points)}" stroke="{colour}"/>'
     if line.marked:
