@@ -19,7 +19,8 @@ from synthograph.core.progress import Silent
 from synthograph.core.spec import ImageSpec
 from synthograph.sources.layouts import LAYOUTS
 from synthograph.workflows import convert, prepare
-from synthograph.workflows.requests import ConvertRequest, PrepareRequest
+from synthograph.workflows.export_requests import ConvertRequest
+from synthograph.workflows.requests import PrepareRequest
 
 KINDS = [({"image": 3}, 8), ({"t1": 1, "flair": 1}, 16)]
 SPLITS = ("train", "train", "val", "test", "train", "val")

@@ -66,7 +66,10 @@ def test_networks_are_trained_thrice(tmp_path: Path) -> None:
         ("classifier: {bakbone: a}", "'classifier.bakbone': did you mean 'backbone'"),
         ("classifier: {data: a}", "data is decided by the study: leave it out"),
         ("classifier: {seed: 7}", "seed is decided by the study: give seed of the study instead"),
-        ("classifier: {style: a.zip, probe: false}", "lends its style count as seen and could"),
+        (
+            "classifier: {style: a.zip, probe: false}",
+            "lends its style count as seen, and test none",
+        ),
         ("task: segment\nsegmenter: {style: a.zip}", "style is decided by the study: leave it out"),
         ("conditions: [real, mixd]", "did you mean 'mixed'"),
         ("conditions: [mixed, synthetic]", "real is missing"),

@@ -18,8 +18,8 @@ from synthograph.core.request import Result
 from synthograph.core.untrusted.tensors import SUFFIX
 from synthograph.models import snapshot
 from synthograph.models.snapshot_files import find_snapshot
+from synthograph.workflows.export_requests import ConvertRequest
 from synthograph.workflows.latent_inputs import find_network
-from synthograph.workflows.requests import ConvertRequest
 
 
 @dataclass(frozen=True, repr=False)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from synthograph.core.animations import MAX_SIDE
-from synthograph.core.request import Flag, Positional, Request
+from synthograph.core.request import Flag, Place, Positional, Request
 from synthograph.workflows.latent_requests import OfNetwork
 
 LICENCE = "licence of the network, such as CC-BY-4.0; not stated if not given"
@@ -30,6 +30,34 @@ class ExportRequest(OfNetwork):
         "global", description="pull to the mean of all images (global) or of the class"
     )
     licence: str | None = Field(None, description=LICENCE)
+
+
+class ConvertRequest(Request):
+    """Write a generator as safetensors, and its discriminators beside it; nothing is executed. Or
+    copy the images into an archive that links to them, or an archive into a folder of another tool.
+    """
+
+    source: Place = Field(
+        description="published .pkl, snapshot or run directory; archive of mix --link; with --to "
+        "any archive"
+    )
+    target: Place = Field(
+        description="generator's file to write, NAME.safetensors; NAME.zip for an archive; with "
+        "--to a new folder"
+    )
+    to: Literal["imagefolder", "huggingface", "monai", "nnunet", "coco"] | None = Field(
+        None,
+        description="write the archive's images for torchvision's ImageFolder (imagefolder), "
+        "datasets (huggingface), MONAI, nnU-Net v2 or tools that read COCO",
+    )
+    public: bool = Field(
+        False,
+        description="leave out the digests of groups and images, by which a holder of an image "
+        "could test whether it was trained on, and the folders that private files lay in",
+    )
+    fp16: bool = Field(
+        False, description="weights in 16 bits: files of half the size, images nearly the same"
+    )
 
 
 class FilmRequest(Request):

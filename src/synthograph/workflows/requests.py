@@ -422,34 +422,6 @@ class InspectRequest(Request):
     full: bool = Field(False, description="every setting of a model, and lists as a whole")
 
 
-class ConvertRequest(Request):
-    """Write a generator as safetensors, and its discriminators beside it; nothing is executed. Or
-    copy the images into an archive that links to them, or an archive into a folder of another tool.
-    """
-
-    source: Place = Field(
-        description="published .pkl, snapshot or run directory; archive of mix --link; with --to "
-        "any archive"
-    )
-    target: Place = Field(
-        description="generator's file to write, NAME.safetensors; NAME.zip for an archive; with "
-        "--to a new folder"
-    )
-    to: Literal["imagefolder", "huggingface", "monai", "nnunet", "coco"] | None = Field(
-        None,
-        description="write the archive's images for torchvision's ImageFolder (imagefolder), "
-        "datasets (huggingface), MONAI, nnU-Net v2 or tools that read COCO",
-    )
-    public: bool = Field(
-        False,
-        description="leave out the digests of groups and images, by which a holder of an image "
-        "could test whether it was trained on, and the folders that private files lay in",
-    )
-    fp16: bool = Field(
-        False, description="weights in 16 bits: files of half the size, images nearly the same"
-    )
-
-
 class ModelsRequest(Request):
     """List model families, presets and every hyper-parameter with default, range and meaning."""
 

@@ -46,8 +46,7 @@ OWN: Mapping[str, str] = {
     "measure": "give primary.measure instead",
     "balance": "give balance of the study instead",
     "seed": "give seed of the study instead",
-    "style": "leave it out, then fourier takes other training images of the fold; those of an "
-    "archive that lends its style count as seen and could test nothing",
+    "style": "leave it out; images of an archive that lends its style count as seen, and test none",
 }
 """Fields of a training that the study itself decides -> the way out."""
 NETWORK_SEEDS, PROBE_SEEDS = 3, 1
