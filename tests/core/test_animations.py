@@ -85,8 +85,15 @@ def test_gif_holds_grey_images_as_they_are(tmp_path: Path, grey: bool) -> None:
 
 def test_gif_is_not_faster_than_viewers_show(tmp_path: Path) -> None:
     check_animation(tmp_path / "loop.gif", 2, (8, 8), fps=50)
-    with pytest.raises(UserError, match=r"at most 50 frames .* lower --fps, .*loop\.webp"):
-        check_animation(tmp_path / "loop.gif", 2, (8, 8), fps=60)
+    for fps in (60, 0.001):
+        with pytest.raises(UserError, match=r"0.01 to 50 frames .* change --fps, .*loop\.webp"):
+            check_animation(tmp_path / "loop.gif", 2, (8, 8), fps=fps)
+
+
+def test_equal_frames_that_a_gif_cannot_hold_so_long_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"last at most 655 seconds together; name it .*loop\.webp"):
+        write(tmp_path / "loop.gif", [np.zeros((4, 4, 3), np.uint8)] * 10, fps=0.011)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_filmstrip_reads_from_left_to_right(tmp_path: Path) -> None:

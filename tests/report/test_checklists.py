@@ -76,7 +76,7 @@ def test_nothing_is_known_without_files() -> None:
 def test_data(tmp_path: Path, *, crossing: bool) -> None:
     found = said("claim", gather([archive(tmp_path / "set.zip", crossing=crossing)]))
     assert found["9"] == "8 × 8 pixels, 8 bit, image of 1 channel."
-    assert found["12"] == "Of 6 real images, 1 no class."
+    assert found["12"] == "Of 6 real images, 1 without a class."
     assert found["35"] == "Included: 6 images of 3 groups."
     if crossing:
         assert found["20"] == "1 of 3 groups have images in two partitions."
@@ -132,7 +132,8 @@ def test_classifiers_and_segmenters(tmp_path: Path) -> None:
     claim, tripod = said("claim", inputs), said("tripod-ai", inputs)
     assert "c.safetensors was trained on 100 real and 50 synthetic images" in claim["25"]
     assert "by image: AUROC 0.900 (0.850 to 0.950); by group: AUROC 0.910" in claim["38"]
-    assert "<bad>: calibration slope 0.700 (0.400 to 1.000), intercept –." in claim["38"]
+    assert "<bad>: calibration slope 0.700 (0.400 to 1.000), intercept –, gain" in claim["38"]
+    assert "0.300 (0.100 to 0.500) from 0.1 on" in claim["38"]
     assert "calibration slope and intercept, standardised net benefit." in claim["28"]
     assert "2 of 20 images of good and 4 of 20 images of <bad>." in claim["39"]
     assert "class core missed in 2 images, false alarm in 0." in claim["39"]

@@ -28,6 +28,12 @@ def test_losses_and_the_score_that_chose() -> None:
     assert [line.name for line in losses.lines] == ["training images", "validation images"]
     assert score.lines[0].y == [0.6, 0.9, None, 0.8]
     assert losses.chosen == score.chosen == 20
+    segmenter = ValidationHistory(
+        score="dice", tried=(Validation(step=1, value=0.5, training=1.0),)
+    )
+    (loss, words), _ = panels(segmenter)
+    assert [line.name for line in loss.lines] == ["training images"]
+    assert "Where the second rises" not in words
     assert losses.across == "steps" and score.label == "AUROC, validation"
     assert "too good for a report" in caption
 

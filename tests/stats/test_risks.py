@@ -8,6 +8,7 @@ import torch
 from scipy.optimize import minimize
 
 from synthograph.stats import risks
+from synthograph.stats.paired import group_weights
 
 
 def case(n: int = 120, seed: int = 0):
@@ -16,6 +17,10 @@ def case(n: int = 120, seed: int = 0):
     logits = 2 * torch.randn(n, generator=rng, dtype=torch.float64)
     positive = torch.rand(n, generator=rng, dtype=torch.float64) < (0.5 * logits + 0.4).sigmoid()
     return logits.sigmoid(), positive, torch.arange(n) // 3
+
+
+def risk(said, positive, groups):
+    return risks.risk(said, positive, groups, group_weights(groups, 1000, 0))
 
 
 def once(n: int) -> torch.Tensor:
@@ -60,6 +65,21 @@ def test_images_told_apart_without_error_have_an_intercept_and_no_slope() -> Non
     assert math.isnan(float(risks.calibration_intercept(said, torch.ones(4).bool(), once(4))))
 
 
+@pytest.mark.parametrize("negatives", [1, 20, 34, 40])
+def test_a_classifier_that_is_sure_and_right_has_no_slope(negatives: int) -> None:
+    positive = torch.arange(60) >= negatives
+    said = positive.double()
+    for shown in (said, said * 0.9999 + 0.00005, 0.4 + 0.2 * said):
+        assert math.isnan(float(risks.calibration_slope(shown, positive, once(60))))
+    wrong = risks.calibration_slope(1 - said, positive, once(60))
+    assert math.isnan(float(wrong))
+    once_wrong = torch.where(torch.arange(60) == 0, 1.0, said)
+    assert math.isnan(float(risks.calibration_slope(once_wrong, positive, once(60))))
+    twice_wrong = torch.where(torch.arange(60) == 59, 0.0, once_wrong)
+    found = float(risks.calibration_slope(twice_wrong, positive, once(60)))
+    assert math.isnan(found) if negatives == 1 else 0 < found < 1
+
+
 def test_probabilities_of_0_and_1_and_equal_ones_are_survived() -> None:
     said = torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0, 0.0], dtype=torch.float64)
     positive = torch.tensor([False, True, False, True, True, False])
@@ -97,7 +117,7 @@ def test_weights_equal_repeated_images() -> None:
 
 def test_a_perfect_probability_gains_what_acting_on_all_or_none_loses() -> None:
     positive = torch.arange(40) % 4 == 0
-    found = risks.risk(positive.double(), positive, torch.arange(40))
+    found = risk(positive.double(), positive, torch.arange(40))
     assert found is not None
     assert found.share == 0.25
     assert [each.value for each in found.benefit] == pytest.approx([1.0] * 99)
@@ -107,14 +127,17 @@ def test_a_perfect_probability_gains_what_acting_on_all_or_none_loses() -> None:
     ends = found.gain[0].interval
     assert ends is not None
     assert ends.low < 0 < ends.high  # at 0.01 the groups cannot show that none would be missed
+    low, high = found.benefit[49].interval, found.benefit[94].interval
+    assert low is not None and high is not None
+    assert low.low < 0.9 and high.low < -1  # nor at 0.95 that there would be no false alarm
     assert math.isnan(found.slope.value)
     assert found.slope.interval is None
 
 
 def test_intervals_draw_patients_not_images() -> None:
     said, positive, groups = case()
-    one = risks.risk(said, positive, groups)
-    four = risks.risk(*(each.repeat(4) for each in (said, positive, groups)))
+    one = risk(said, positive, groups)
+    four = risk(*(each.repeat(4) for each in (said, positive, groups)))
     assert one is not None and four is not None
     for a, b in ((one.slope, four.slope), (one.intercept, four.intercept)):
         assert a.interval is not None and b.interval is not None
@@ -124,8 +147,8 @@ def test_intervals_draw_patients_not_images() -> None:
 def test_no_interval_with_four_patients_of_a_class_and_nothing_without_both_kinds() -> None:
     said, positive, groups = case()
     few = torch.where(positive, groups % 4, groups + 10)
-    found = risks.risk(said, positive, few)
+    found = risk(said, positive, few)
     assert found is not None
     assert (found.slope.interval, found.benefit[0].interval) == (None, None)
     assert math.isfinite(found.slope.value)
-    assert risks.risk(said, torch.zeros_like(positive), groups) is None
+    assert risk(said, torch.zeros_like(positive), groups) is None

@@ -130,6 +130,11 @@ def test_by_vote_a_group_is_what_most_of_its_images_are() -> None:
     assert vote.by_group().decided.tolist() == [1, 0]  # of equal votes the mean decides
     assert vote.by_group().probabilities[:, 1].tolist() == pytest.approx([2 / 3, 1 / 2])
     assert vote.decided.tolist() == mean.decided.tolist()
+    rows = [[0.5, 0.1, 0.4], [0.5, 0.1, 0.4], [0.05, 0.5, 0.45], [0.05, 0.5, 0.45], [0.0, 0.3, 0.7]]
+    three = predictions(rows, [0] * 5, groups=[1] * 5, vote=True)
+    assert three.by_group().decided.tolist() == [1]  # of the two with most votes the likelier one
+    turned = predictions([row[::-1] for row in rows], [0] * 5, groups=[1] * 5, vote=True)
+    assert turned.by_group().decided.tolist() == [1]
     strict = of_two(ps, labels, groups=groups, vote=True, threshold=0.65)
     assert strict.by_group().decided.tolist() == [0, 0]
 

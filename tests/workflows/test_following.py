@@ -1,5 +1,6 @@
 """A training of a classifier or segmenter that somebody follows, or nobody."""
 
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import synthograph as sg
 from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.progress import Printed
-from synthograph.downstream import fitting
 from synthograph.training.config import TrackingConfig
 from synthograph.training.trackers.base import Outcome, Tracker
 from synthograph.workflows import following
@@ -49,6 +49,18 @@ class Noting(Tracker):
         self.outcomes.append(outcome)
 
 
+def stopping_at(step: int, patch: pytest.MonkeyPatch) -> None:
+    """Have whoever started the training ask it to stop when it tells so many steps."""
+    told = following.Following.scalars
+
+    def scalars(self: following.Following, values: Mapping[str, float | None], now: int) -> None:
+        told(self, values, now)
+        if now == step:
+            signal.raise_signal(signal.SIGTERM)
+
+    patch.setattr(following.Following, "scalars", scalars)
+
+
 @pytest.fixture
 def noting(monkeypatch: pytest.MonkeyPatch) -> Noting:
     found = Noting()
@@ -86,24 +98,31 @@ def test_a_training_that_goes_on_does_so_in_the_same_folder(
     data: Path, tmp_path: Path, noting: Noting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = {"data": data, "out": tmp_path / "c.safetensors", "tracker": "tensorboard", **FEW}
-    advance = fitting._Run.advance
-
-    def stopped(run: fitting._Run) -> None:
-        advance(run)
-        if run.step == 7:
-            run.stop("SIGTERM")
-
-    monkeypatch.setattr(fitting._Run, "advance", stopped)
-    with pytest.raises(StoppedError):
-        sg.classify_train(**asked)
-    monkeypatch.setattr(fitting._Run, "advance", advance)
+    with monkeypatch.context() as patch:
+        stopping_at(8, patch)
+        with pytest.raises(StoppedError):
+            sg.classify_train(**asked)
     sg.classify_train(**asked)
     folder = str(tmp_path / "tracking" / "00000-c")
-    assert noting.begun == [(folder, 0), (folder, 7)]
+    assert noting.begun == [(folder, 0), (folder, 8)]
     assert noting.outcomes == [Outcome.STOPPED, Outcome.FINISHED]
     (tmp_path / "c.safetensors").unlink()
     sg.classify_train(**asked)
     assert noting.begun[-1] == (str(tmp_path / "tracking" / "00001-c"), 0)
+
+
+def test_a_finished_training_keeps_its_folder(
+    data: Path, tmp_path: Path, noting: Noting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"data": data, "out": tmp_path / "c.safetensors", **FEW}
+    sg.classify_train(**asked, tracker="tensorboard")
+    (tmp_path / "c.safetensors").unlink()
+    with monkeypatch.context() as patch:
+        stopping_at(8, patch)
+        with pytest.raises(StoppedError):
+            sg.classify_train(**asked)
+    sg.classify_train(**asked, tracker="tensorboard")
+    assert noting.begun[-1] == (str(tmp_path / "tracking" / "00001-c"), 8)
 
 
 def test_a_tracker_that_fails_costs_no_training(

@@ -49,6 +49,13 @@ def test_the_options_of_prepare_that_are_about_pixels_work(tmp_path: Path) -> No
     assert {row.columns["coarse_label"] for row in made.rows} == {"aquatic mammals", "fish"}
 
 
+def test_a_window_by_volume_is_refused(tmp_path: Path) -> None:
+    write_mnist(tmp_path / "raw", {"train": 3})
+    window = {"window": "1%,99%", "window_scope": "volume"}
+    with pytest.raises(UserError, match="holds files of MNIST, and no volumes; take archive or"):
+        synthograph.prepare(tmp_path / "raw", tmp_path / "a.zip", **window)
+
+
 @pytest.mark.parametrize(
     "options",
     [{"masks": "masks"}, {"labels": "t.csv"}, {"pseudonymise": "salt"}, {"cohort": "isic2020"}],

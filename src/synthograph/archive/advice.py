@@ -9,7 +9,8 @@ MIN_IMAGES = 100
 
 NO_GROUPS = (
     "no groups were given: nothing protects against images of one patient in two splits. If "
-    "patients have several images, name them (--column group=..., --name-regex or --folders)"
+    "patients have several images, and these are files, name them (--column group=..., "
+    "--name-regex or --folders)"
 )
 NOT_STATED = (
     "which changes leave the meaning of these images unchanged was not stated, so none is taken "

@@ -13,6 +13,7 @@ import contextlib
 import enum
 import importlib.util
 import io
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -34,8 +35,8 @@ from synthograph.core.files import (
 MAX_HELD_BYTES = 1 << 30
 """Pixels of all frames of an animation that is written at its end."""
 MAX_WEBP_SIDE, MAX_SIDE = 16383, 16384
-MAX_GIF_FPS = 50
-"""Viewers show faster ones slower than any."""
+MIN_GIF_FPS, MAX_GIF_FPS = 0.01, 50
+"""A frame lasts at most 655 seconds; viewers show faster ones slower than any."""
 STRIP_COLUMNS = 12
 """Frames of a row of a filmstrip."""
 CODEC, VIDEO_QUALITY = "libx264", "14"
@@ -97,10 +98,10 @@ def check_animation(
     refuse_output(path, option, file=kind is not AnimationKind.FOLDER)
     if kind is AnimationKind.MP4:
         _codec()
-    if kind is AnimationKind.GIF and fps > MAX_GIF_FPS:
+    if kind is AnimationKind.GIF and not MIN_GIF_FPS <= fps <= MAX_GIF_FPS:
         raise UserError(
-            f"{option} {path}: GIF shows at most {MAX_GIF_FPS} frames a second; lower --fps, or "
-            f"name it {path.with_suffix('.webp')}"
+            f"{option} {path}: GIF shows {MIN_GIF_FPS} to {MAX_GIF_FPS} frames a second; change "
+            f"--fps, or name it {path.with_suffix('.webp')}"
         )
     if kind is AnimationKind.WEBP and max(size) > MAX_WEBP_SIDE:
         raise UserError(
@@ -290,15 +291,15 @@ def _gif(plan: _Plan) -> Iterator[Animation]:
         Image.fromarray(each[:, :, 0] if (each == each[:, :, :1]).all() else each)
         for each in held.frames
     )
+    times = [10 * (after - before) for before, after in zip(ends, ends[1:], strict=False)]
     file = io.BytesIO()
-    first.save(
-        file,
-        format="GIF",
-        save_all=True,
-        append_images=others,
-        duration=[10 * (after - before) for before, after in zip(ends, ends[1:], strict=False)],
-        loop=0,
-    )
+    try:
+        first.save(file, format="GIF", save_all=True, append_images=others, duration=times, loop=0)
+    except (OverflowError, struct.error):  # equal frames become one
+        raise UserError(
+            f"{plan.path}: in a GIF, equal frames in a row last at most 655 seconds together; name "
+            f"it {plan.path.with_suffix('.webp')}"
+        ) from None
     write_bytes(plan.path, file.getvalue())
 
 

@@ -89,12 +89,16 @@ def _calibration(risks: Sequence[ClassRisk]) -> TableText:
     ]
     head = ["class", "share of the images", "calibration slope", "calibration intercept"]
     notes = [
-        "Slope 1 and intercept 0: probabilities can be believed as risks. A slope below 1 says "
-        "that they are too extreme, an intercept above 0 that the class comes true more often than "
-        "is said.",
+        "With slope 1 and intercept 0 probabilities are, on the whole, neither too extreme nor too "
+        "high or low; the reliability picture shows the rest. A slope below 1 says that they are "
+        "too extreme, an intercept above 0 that the class comes true more often than is said. The "
+        "intercept depends on the share of the class.",
     ]
     if any(each.slope.value is None for each in risks):
-        notes.append("There is no slope where the images are told apart without error.")
+        notes.append(
+            "There is no slope where the images are told apart without error, or where all "
+            "probabilities are equal."
+        )
     return TableText("Calibration of every class against the others", head, rows, notes)
 
 
@@ -103,7 +107,7 @@ def _benefit(risks: Sequence[ClassRisk]) -> TableText:
     rows = []
     for each in risks:
         for at in AT:
-            k = min(range(len(each.thresholds)), key=lambda k: abs(each.thresholds[k] - at))
+            k = each.nearest(at)
             numbers = (each.benefit[k].value, max(each.everyone[k], 0.0))
             gain = with_ends(each.gain[k].value, each.gain[k].interval)
             rows.append([each.of_class, f"{at:g}", *map(three, numbers), gain])
@@ -183,7 +187,8 @@ def drawings(found: ClassifierEvaluation) -> dict[str, str]:
     for risk in found.risks:
         pictures[
             f"Standardised net benefit of acting on {risk.of_class}, with 95 % intervals. 1 finds "
-            "all without a false alarm, 0 is no better than acting on none."
+            "all without a false alarm, 0 is no better than acting on none. Less than 0 does harm, "
+            "and is drawn at 0."
         ] = _decision(risk)
     for title, counts in confusions(found).items():
         pictures[f"{title}."] = matrix(counts, found.classes, name=f"{title}, {of}")

@@ -108,6 +108,7 @@ FACTS: Mapping[str, tuple[Fact, ...]] = {
         _runs(data.choice, "metrics.jsonl"),
         _of(Search, models.searched),
     ),
+    "choice_of_model": _models(models.chosen),
     "choice_of_reference": (_of(Study, models.reference),),
     "predictions": _models(models.predictions),
     "outputs": (_of(ClassifierEvaluation, models.output),),

@@ -19,10 +19,12 @@ from synthograph.results.measures import about
 MOST = 12
 """Names, values or classes that a sentence lists."""
 DESCRIBING = (
-    *("sex", "gender", "site", "centre", "center", "hospital", "institution"),
+    *("sex", "gender", "patientsex", "site", "centre", "center", "hospital", "institution"),
     *("scanner", "manufacturer", "vendor", "device", "camera", "dicom_modality"),
 )
 """Columns of a manifest whose values tell patients or devices apart."""
+TEXT_CHECKS = {"burned_in_text": "burned-in text", "source_metadata": "metadata of persons"}
+"""Columns of `prepare --check-text`, and what it looked for."""
 CUTTING = ("test", "val", "folds", "seed")
 """Options of `split` that a reader needs."""
 
@@ -90,13 +92,19 @@ def metadata(archive: ArchiveSummary) -> str:
     """What it has of its sources beside pixels, where this package wrote it."""
     if not archive.archive.info.package_version:
         return ""
-    marked = sum(bool(row.columns.get("burned_in_text")) for row in _real(archive))
+    rows = _real(archive)
+    columns = sorted({name for row in rows for name in row.columns})
     text = (
-        "The archive holds pixels and a table, no headers or metadata of the source files. Names "
-        "of files and groups, and columns of the table, are as they were given."
+        "Beside pixels the archive holds names of files and of groups, such as ids of patients, "
+        "unless pseudonyms were asked for."
     )
-    found = f" A search for burned-in text marked {several(marked, 'image')}."
-    return text + (found if marked else "")
+    if columns:
+        named = listed([_shown(archive, each) for each in columns], MOST)
+        text += f" {'Its column is' if len(columns) == 1 else 'Its columns are'} {named}."
+    for column, what in TEXT_CHECKS.items():
+        marked = sum(bool(row.columns.get(column)) for row in rows)
+        text += f" A check for {what} marked {several(marked, 'image')}." if marked else ""
+    return text
 
 
 def unlabelled(archive: ArchiveSummary) -> str:
@@ -105,7 +113,7 @@ def unlabelled(archive: ArchiveSummary) -> str:
         return ""
     rows = _real(archive)
     lacking = {"class": sum(row.label is None for row in rows), "group": len(without_group(rows))}
-    said = [f"{count(n)} no {what}" for what, n in lacking.items() if n]
+    said = [f"{count(n)} without a {what}" for what, n in lacking.items() if n]
     images = several(len(rows), "real image")
     return f"Of {images}, {' and '.join(said)}." if said else f"All {images} have a class."
 
@@ -164,8 +172,10 @@ def disjoint(archive: ArchiveSummary) -> str:
 
 
 def characteristics(archive: ArchiveSummary) -> str:
-    """Columns that tell patients or devices apart, by split."""
-    rows = _real(archive)
+    """Columns that tell patients or devices apart, by split; not for everybody, since nobody chose
+    them.
+    """
+    rows = [] if archive.for_everybody else _real(archive)
     columns = {name for row in rows for name in row.columns if name.casefold() in DESCRIBING}
     return "\n".join(filter(None, (_column(archive, name) for name in sorted(columns))))
 

@@ -5,6 +5,7 @@ sentence or two each, on lines of their own, empty where they say nothing.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from synthograph.report.classifications import AT as THRESHOLDS
 from synthograph.report.classifications import SHOWN as SCORES
 from synthograph.report.facts_data import MOST, sized
 from synthograph.report.searches import sentence
@@ -14,7 +15,7 @@ from synthograph.report.useful import TRAINED_WITH
 from synthograph.report.words import as_sentence, count, listed, number, score_words, several
 from synthograph.results.audit import Audit
 from synthograph.results.authenticity import Authenticity
-from synthograph.results.classification import ClassifierEvaluation, ScoreValue
+from synthograph.results.classification import ClassifierEvaluation, ClassRisk, ScoreValue
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.search import Search
 from synthograph.results.segmentation import MEAN, SegmenterEvaluation
@@ -49,6 +50,18 @@ def training_images(found: Scored) -> str:
         kinds.update(found.model.counts)
     said = [f"{count(n)} {kind}" for kind, n in kinds.items()]
     return f"{found.model.file} was trained on {listed(said)} images of {found.model.data}."
+
+
+def chosen(found: Scored) -> str:
+    """What chose its weights."""
+    history = found.model.history
+    if history is None:
+        return ""
+    return (
+        f"{found.model.file}: of {several(len(history.tried), 'validation')} the one after "
+        f"{several(history.chosen.step, 'step')}, with the best {score_words(history.score)} on "
+        "validation images."
+    )
 
 
 def predictions(found: Scored) -> str:
@@ -140,8 +153,15 @@ def accuracy(found: ClassifierEvaluation) -> str:
     text += f"; expected calibration error {three(found.calibration.error)}"
     for each in found.risks[:MOST]:
         slope, shift = (with_ends(e.value, e.interval) for e in (each.slope, each.intercept))
-        text += f"; {each.of_class}: calibration slope {slope}, intercept {shift}"
+        text += f"; {each.of_class}: calibration slope {slope}, intercept {shift}, gain in "
+        text += f"standardised net benefit over acting on all or none {_gains(each)}"
     return f"{text}."
+
+
+def _gains(risk: ClassRisk) -> str:
+    points = [(at, risk.gain[risk.nearest(at)]) for at in THRESHOLDS]
+    said = [f"{with_ends(each.value, each.interval)} from {at:g} on" for at, each in points]
+    return listed(said)
 
 
 def dice(found: SegmenterEvaluation) -> str:

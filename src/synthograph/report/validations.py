@@ -7,9 +7,10 @@ from synthograph.report.words import score_words
 from synthograph.results.base import Tree
 from synthograph.results.validations import ValidationHistory
 
-LOSS_CAPTION = (
-    "Loss in training: the mean of all steps since the validation before, and on the validation "
-    "images. Where the second rises while the first falls, the network learns images by heart."
+LOSS_CAPTION = "Loss in training: the mean of all steps since the validation before."
+LOSSES_CAPTION = (
+    f"{LOSS_CAPTION[:-1]}, and on the validation images. Where the second rises while the first "
+    "falls, the network learns images by heart."
 )
 SCORE_CAPTION = (
     "What validation images said of the network while it trained. It chose the step at the "
@@ -28,7 +29,8 @@ def panels(history: ValidationHistory) -> Iterator[tuple[Panel, str]]:
     ]
     known = [line for line in losses if any(y is not None for y in line.y)]
     if known:
-        yield Panel(known, "loss", "steps", chosen=chosen), LOSS_CAPTION
+        caption = LOSSES_CAPTION if len(known) > 1 else LOSS_CAPTION
+        yield Panel(known, "loss", "steps", chosen=chosen), caption
     words = score_words(history.score)
     score = Curve(words, steps, history.scores)
     yield Panel([score], f"{words}, validation", "steps", chosen=chosen), SCORE_CAPTION

@@ -1,6 +1,8 @@
 """What `classify evaluate` writes."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+import pydantic
 
 from synthograph.results.base import (
     Count,
@@ -92,7 +94,7 @@ class ClassRisk(Schema):
         of_class: its name.
         share: of the images that are of the class.
         slope: of the calibration: less than 1 where probabilities are too extreme; None where the
-            images are told apart without error.
+            images are told apart without error, and where all probabilities are equal.
         intercept: of the calibration with slope 1: above 0 where the class comes true more often
             than is said.
         thresholds: probabilities from which the class is said.
@@ -105,10 +107,21 @@ class ClassRisk(Schema):
     share: Share
     slope: Estimated
     intercept: Estimated
-    thresholds: Many[Share]
+    thresholds: Annotated[Many[Share], pydantic.Field(min_length=1)]
     benefit: Many[Estimated]
     everyone: Many[float]
     gain: Many[Estimated]
+
+    def nearest(self, threshold: float) -> int:
+        """Place of the threshold that is nearest to another one."""
+        return min(range(len(self.thresholds)), key=lambda k: abs(self.thresholds[k] - threshold))
+
+    @pydantic.model_validator(mode="after")
+    def _of_one_length(self) -> "ClassRisk":
+        for name in ("benefit", "everyone", "gain"):
+            if len(getattr(self, name)) != len(self.thresholds):
+                raise ValueError(f"{name}: has another length than thresholds")
+        return self
 
 
 class ClassifierRecord(Schema):

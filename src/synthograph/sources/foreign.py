@@ -79,6 +79,7 @@ FOREIGN: tuple[Foreign, ...] = (
         _never,
         BENCHMARK,
     ),
+    Foreign("MedMNIST or other NumPy arrays", (".npz",), _never, BENCHMARK),
     Foreign("HDF5", (".h5", ".hdf5"), _magic(b"\x89HDF\r\n\x1a\n"), ARRAY),
 )
 """By ending, else by the first bytes."""

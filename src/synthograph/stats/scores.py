@@ -105,14 +105,15 @@ class Predictions:
 
     def by_group(self) -> "Predictions":
         """One prediction per group and class of it: the mean probability of its images; by `vote`
-        the shares of them that are decided as each class, where of equal shares the one counts
-        that the mean probability decides.
+        the shares of them that are decided as each class. Of equal shares the one counts that the
+        mean probability decides, else the more probable one.
         """
         mean = replace(self, vote=False)
         if self.vote:
             votes = nn.functional.one_hot(self.decided, self.classes).double()
             shares = replace(mean, probabilities=votes, threshold=None).by_group()
-            tie = nn.functional.one_hot(mean.by_group().decided, self.classes)
+            said = mean.by_group()
+            tie = (2 * nn.functional.one_hot(said.decided, self.classes) + said.probabilities) / 3
             return replace(shares, probabilities=(shares.probabilities + TIE * tie) / (1 + TIE))
         keys = torch.stack((self.groups, self.labels, self.folds), dim=1)
         found, inverse, counts = keys.unique(dim=0, return_inverse=True, return_counts=True)

@@ -29,6 +29,7 @@ from synthograph.results.classification import (
 )
 from synthograph.stats import scores
 from synthograph.stats.operating import operating_points
+from synthograph.stats.paired import REPLICATES, group_weights
 from synthograph.stats.risks import THRESHOLDS, Estimate, risk
 from synthograph.stats.scores import Predictions
 from synthograph.workflows.classifying import extractor_of, predict, predictions_of
@@ -203,9 +204,10 @@ def _curves(predicted: Predictions, classes: Sequence[str]) -> Iterator[ClassCur
 
 def _risks(predicted: Predictions, classes: Sequence[str], seed: int) -> Iterator[ClassRisk]:
     """Calibration and net benefit of one class against the others; of two classes, the second."""
+    drawn = group_weights(predicted.groups, REPLICATES, seed)
     for k in _shown(classes):
         said, own = predicted.probabilities[:, k], predicted.labels == k
-        found = risk(said, own, predicted.groups, seed=seed)
+        found = risk(said, own, predicted.groups, drawn)
         if found is not None:
             yield ClassRisk(
                 of_class=classes[k],

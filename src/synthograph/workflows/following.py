@@ -7,7 +7,7 @@ run directory of `train`; a training that goes on takes the folder of its earlie
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from synthograph.core.errors import UserError
@@ -21,6 +21,8 @@ from synthograph.workflows.followed import Followed, FollowedFit
 
 FOLDER = "tracking"
 UNIT = "steps"
+FINISHED = ".finished"
+"""In the folder of a training whose file is written: another one does not go on there."""
 
 
 def check_following(request: FollowedFit, out: Path | None) -> None:
@@ -54,13 +56,14 @@ class Following:
     def __init__(self, trackers: Trackers | None, out: Path, asked: JsonObject) -> None:
         self._trackers, self._out, self._asked = trackers, out, asked
         self._step = 0
+        self._folder: Path | None = None
 
     def begin(self, settings: JsonObject, step: int) -> None:
         """See `Watcher`."""
         self._step = step
         if self._trackers is not None:
-            folder = _folder(self._out, goes_on=step > 0)
-            self._trackers.start(folder, {**self._asked, **settings}, step)
+            self._folder = _folder(self._out, goes_on=step > 0)
+            self._trackers.start(self._folder, {**self._asked, **settings}, step)
 
     def scalars(self, values: Mapping[str, float | None], step: int) -> None:
         """See `Watcher`."""
@@ -72,8 +75,10 @@ class Following:
         """The file is written; these are the scores of the chosen weights on validation images."""
         known = {f"{CHOSEN}/{n}": v if math.isfinite(v) else None for n, v in scores.items()}
         self.scalars(known, self._step)
-        if self._trackers is not None:
+        if self._trackers is not None and self._folder is not None:
             self._trackers.file(self._out)
+            with suppress(OSError):
+                (self._folder / FINISHED).touch()
 
 
 @contextmanager
@@ -100,6 +105,6 @@ def _folder(out: Path, *, goes_on: bool) -> Path:
     if goes_on and home.is_dir():
         name = re.compile(rf"\d+-{re.escape(out.stem)}")
         known = sorted(path for path in home.iterdir() if name.fullmatch(path.name))
-        if known:
+        if known and not (known[-1] / FINISHED).exists():
             return known[-1]
     return numbered_folder(home, out.stem, lambda folder: None)

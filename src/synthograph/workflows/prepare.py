@@ -418,6 +418,11 @@ def _from_benchmark(
 ) -> PreparationInputs:
     """Files of a published set, which say labels and split, and no groups."""
     _refuse_described(request, f"holds {found.title}")
+    if request.window_scope == "volume":
+        raise UserError(
+            f"--window-scope volume: {request.source} holds {found.title}, and no volumes; take "
+            "archive or image"
+        )
     for remark in found.remarks:
         progress.log(f"note: {remark}")
     origin = found.title if any(item.split for item in found.items) else None

@@ -27,8 +27,8 @@ DICOM = "dicom_modality"
 """Column of images of DICOM files."""
 TRAIN = "train"
 UNSPLIT = (
-    "of all images, test patients too if some are to test: of a source that is split already, such "
-    "as an archive, they are of training images alone"
+    "of all images, those that will test, too; to leave these out, prepare without a window, then "
+    "'synthograph split', then prepare that archive with the window"
 )
 
 

@@ -18,7 +18,7 @@ from synthograph.core.errors import (
     SynthographError,
     UserError,
 )
-from synthograph.core.launched import launch_name, place
+from synthograph.core.launched import LAUNCH, launch_name, place
 from synthograph.core.signals import NAMES, StopRequest
 
 FOLDER = "SYNTHOGRAPH_LAUNCH"
@@ -101,11 +101,13 @@ def side_by_side(
         for number, words in enumerate(commands, start=1):
             first = number == 1  # whose progress stands for all
             with (Path(name) / str(number)).open("w") as log:
+                own = environment(
+                    **given, **_share_of_machine(number, len(commands)), **{LINE: line}
+                )
+                own.pop(LAUNCH, None)  # torchrun does not watch it; its exit code is read here
                 process = subprocess.Popen(
                     [*python_command("synthograph"), *words],
-                    env=environment(
-                        **given, **_share_of_machine(number, len(commands)), **{LINE: line}
-                    ),
+                    env=own,
                     stdout=None if first else log,
                     stderr=None if first else log,
                     start_new_session=True,

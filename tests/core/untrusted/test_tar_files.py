@@ -37,6 +37,17 @@ def test_regular_files_alone_are_read(tmp_path: Path) -> None:
         assert read_tar(tmp_path / name) == {"a": b"text", "d/b": bytes(5000)}
 
 
+def endless() -> bytes:
+    """A member of unknown kind and negative size, which leads back to itself."""
+    info = tarfile.TarInfo("b")
+    info.type = b"Z"
+    head = bytearray(info.tobuf(format=tarfile.GNU_FORMAT)[:512])
+    head[124:136] = b"\xff" + (256**11 - 512).to_bytes(11, "big")
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return packed(member("a"))[:1024] + bytes(head) + bytes(1024)
+
+
 SPARSE = {"GNU.sparse.map": "0,4", "GNU.sparse.size": str(1 << 40)}
 
 
@@ -47,6 +58,7 @@ SPARSE = {"GNU.sparse.map": "0,4", "GNU.sparse.size": str(1 << 40)}
         (packed(member("a", pax_headers=SPARSE)), "member 'a' is there twice, or has gaps"),
         (packed(member("a", bytes(2000)))[:1000], "member 'a' is cut short"),
         (b"no tar file", "is no readable tar file"),
+        (endless(), "is no readable tar file"),
         (b"", "is no readable tar file"),
         (gzip.compress(packed(member("a")))[:-8], "is packed by gzip, and damaged"),
         (gzip.compress(bytes(1 << 20)), "unpack.*: unpack it and give the folder"),

@@ -51,6 +51,20 @@ def test_grey_images_of_an_unknown_set_have_numbers_as_classes(tmp_path: Path) -
     assert images.items[3].label == "3"
     assert array_of(images.items[0].decode().modalities["image"]).shape == (28, 28, 1)
 
+    assert any("names of classes are not known for mine.npz" in each for each in images.remarks)
+
+
+def test_a_second_download_has_its_names(tmp_path: Path) -> None:
+    images = found(write(tmp_path / "DermaMNIST (1).npz"))
+    assert images.classes is not None and "melanoma" in images.classes
+    assert len(images.remarks) == 1
+
+
+def test_a_split_without_images_is_passed_over(tmp_path: Path) -> None:
+    none = {"val_images": np.zeros((0, 28, 28, 3), np.uint8), "val_labels": np.zeros((0, 1), int)}
+    images = found(write(tmp_path / "dermamnist.npz", **none))
+    assert {item.split for item in images.items} == {"train", "test"}
+
 
 def test_several_findings_are_columns(tmp_path: Path) -> None:
     images = found(write(tmp_path / "chestmnist.npz", shape=(28, 28), findings=14, classes=2))
@@ -70,6 +84,7 @@ def test_several_findings_are_columns(tmp_path: Path) -> None:
         ({"val_labels": None}, r"val_labels.npy: is missing: get the file again"),
         ({"test_labels": np.zeros((2, 1), np.uint8)}, r"test_labels.npy: .* each of 3 images"),
         ({"test_labels": np.zeros((3, 1))}, r"test_labels.npy: holds float64"),
+        ({"test_labels": np.array(3)}, r"test_labels.npy: holds int64 of shape \[\]"),
         ({"train_labels": np.full((6, 1), 7)}, r"label 7 has no name; there are 7 classes"),
         ({"train_labels": np.full((6, 1), -1)}, r"label -1 has no name"),
         ({"train_images": np.zeros((6, 28, 28), np.int16)}, r"holds int16"),

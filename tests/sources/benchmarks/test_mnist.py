@@ -52,11 +52,13 @@ def test_files_that_lie_there_packed_and_unpacked_are_read_once(tmp_path: Path) 
     write_mnist(tmp_path, {"train": 4})
     write_mnist(tmp_path, {"train": 4}, packed=False)
     (tmp_path / "look.png").touch()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.png").touch()
     images = found(tmp_path)
     assert [item.split for item in images.items] == [None] * 4
     assert images.remarks == (
         "not read, since they lie there unpacked too: train-images-idx3-ubyte.gz",
-        "1 image file(s) beside files of MNIST are ignored",
+        "2 image file(s) beside files of MNIST are ignored",
     )
 
 
@@ -72,9 +74,10 @@ def test_emnist_is_turned_upright_and_its_classes_are_characters(tmp_path: Path)
     assert [item.split for item in images.items] == ["train"] * 4 + ["test"] * 2
     assert np.array_equal(pixels(images)[:4], mnist(4)[0].transpose(0, 2, 1))
     assert images.remarks[0].startswith("emnist-letters-train-images-idx3-ubyte.gz: ")
-    (tmp_path / "set/emnist-letters-mapping.txt").write_text("0 65\n1 x\n")
-    with pytest.raises(UserError, match=r"mapping.txt, line 2: is no label with codes"):
-        found(tmp_path / "set")
+    for line in ("1 x", f"1 {'6' * 5000}"):
+        (tmp_path / "set/emnist-letters-mapping.txt").write_text(f"0 65\n{line}\n")
+        with pytest.raises(UserError, match=r"mapping.txt, line 2: is no label with codes"):
+            found(tmp_path / "set")
     (tmp_path / "set/emnist-letters-mapping.txt").write_text("0 65\n")
     with pytest.raises(UserError, match=r"labels-idx1-ubyte.gz: label 1 is not in the mapping"):
         found(tmp_path / "set")
@@ -105,6 +108,7 @@ HEAD = idx(IMAGES)[:16]
         (HEAD[:9], "is no IDX file"),
         (b"", "is no IDX file"),
         (idx(IMAGES[:0]), "holds no image"),
+        (HEAD[:4] + b"\xff" * 4 + bytes(8), "holds no image"),
         (idx(IMAGES[:2]), "has 3 labels, images-idx3-ubyte.gz has 2 images: get both files again"),
     ],
 )

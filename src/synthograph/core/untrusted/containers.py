@@ -372,7 +372,10 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
             "by the usual one (deflate) or without compression"
         )
     if info.file_size > MAX_MEMBER_BYTES:
-        raise UserError(f"{path}: member {name!r}: {_too_large(info.file_size)}")
+        raise UserError(
+            f"{path}: member {name!r}: {_too_large(info.file_size)}; take smaller images, or give "
+            "them as files in a folder"
+        )
     if info.file_size > max(BOMB_BYTES, BOMB_RATIO * info.compress_size):
         raise UserError(
             f"{path}: member {name!r} grows from {info.compress_size} to {info.file_size} bytes, "

@@ -31,7 +31,11 @@ def read_tar(path: Path) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as members:
+            last = -1
             for member in members:
+                if member.size < 0 or member.offset <= last:  # which could go on without end
+                    raise ValueError("a member has a negative size")
+                last = member.offset
                 if not member.isreg():
                     continue
                 name, start = member.name.removeprefix("./"), member.offset_data

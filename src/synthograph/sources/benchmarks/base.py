@@ -22,12 +22,14 @@ class BenchmarkFiles:
         source: reads them: a folder or zip, or name -> bytes.
         names: theirs, without folders.
         chosen: the one that the user named; empty where it was the folder.
+        pictures: image files in the folder and in those inside it.
     """
 
     origin: str
     source: Container | Mapping[str, bytes]
     names: Sequence[str]
     chosen: str = ""
+    pictures: int = 0
 
     def read(self, name: str) -> bytes:
         """The bytes of a file.

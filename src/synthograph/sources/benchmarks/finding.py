@@ -28,10 +28,9 @@ def find_benchmark(path: Path) -> BenchmarkImages | None:
     if files is None or found is None:
         return None
     images = found.images(files)
-    others = sum(is_image(name) for name in files.names)
-    if not others or files.chosen:
+    if not files.pictures or files.chosen:
         return images
-    remark = f"{others} image file(s) beside {images.title} are ignored"
+    remark = f"{files.pictures} image file(s) beside {images.title} are ignored"
     return replace(images, remarks=(*images.remarks, remark))
 
 
@@ -52,7 +51,7 @@ def _files(path: Path) -> BenchmarkFiles | None:
     if isinstance(source, ZipFolder):
         source = ZipFolder(source.path, source.prefix + _top(names))
         names = source.members().names
-    return BenchmarkFiles(str(source), source, _at_top(names))
+    return BenchmarkFiles(str(source), source, _at_top(names), pictures=_pictures(names))
 
 
 def _in_folder(path: Path) -> BenchmarkFiles | None:
@@ -64,18 +63,18 @@ def _in_folder(path: Path) -> BenchmarkFiles | None:
             return None
     except OSError:  # whoever lists all its files says so
         return None
-    names = _at_top(Folder(folder).members().names)
-    return BenchmarkFiles(str(folder), Folder(folder), names)
+    names = Folder(folder).members().names
+    return BenchmarkFiles(str(folder), Folder(folder), _at_top(names), pictures=_pictures(names))
 
 
 def _in_tar(path: Path) -> BenchmarkFiles:
     members = read_tar(path)
     top = _top(members)
     source = {n.removeprefix(top): data for n, data in members.items() if n.startswith(top)}
-    names = _at_top(source)
+    names, pictures = _at_top(source), _pictures(members)
     if _benchmark(names) is None:
         raise UserError(f"{path}: holds no published set that is known: {WAY_OUT}")
-    return BenchmarkFiles(f"{path}/{top}".rstrip("/"), source, names)
+    return BenchmarkFiles(f"{path}/{top}".rstrip("/"), source, names, pictures=pictures)
 
 
 def _top(names: Iterable[str]) -> str:
@@ -83,6 +82,10 @@ def _top(names: Iterable[str]) -> str:
     tops = {name.partition("/")[0] if "/" in name else "" for name in names}
     (top,) = tops if len(tops) == 1 else {""}
     return f"{top}/" if top else ""
+
+
+def _pictures(names: Iterable[str]) -> int:
+    return sum(is_image(name) for name in names)
 
 
 def _at_top(names: Iterable[str]) -> Sequence[str]:

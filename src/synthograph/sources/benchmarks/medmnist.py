@@ -20,7 +20,7 @@ from synthograph.sources.benchmarks.base import (
 )
 
 SPLITS = ("train", "val", "test")
-_NAME = re.compile(r"([a-z]+mnist)(3d)?(_\d+)?\.npz", re.IGNORECASE)
+_NAME = re.compile(r"[a-z]+?mnist")
 _ORGANS = (
     *("bladder", "femur-left", "femur-right", "heart", "kidney-left", "kidney-right", "liver"),
     *("lung-left", "lung-right", "pancreas", "spleen"),
@@ -43,6 +43,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     ),
     "octmnist": ("choroidal neovascularization", "diabetic macular edema", "drusen", "normal"),
     "pneumoniamnist": ("normal", "pneumonia"),
+    "retinamnist": ("0", "1", "2", "3", "4"),
     "breastmnist": ("malignant", "normal, benign"),
     "bloodmnist": (
         *("basophil", "eosinophil", "erythroblast", "immature granulocytes", "lymphocyte"),
@@ -55,7 +56,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(("organamnist", "organcmnist", "organsmnist"), _ORGANS),
 }
-"""Of the sets whose labels have names, in the order of their numbers."""
+"""Of the sets, in the order of their numbers."""
 NO_PATIENTS = (
     "MedMNIST says of no image whom it shows: one patient may be in several splits, and then "
     "measures on test images flatter"
@@ -72,8 +73,15 @@ class MedMnist:
 
     def images(self, files: BenchmarkFiles) -> BenchmarkImages:
         """The images of all splits."""
-        found = _NAME.search(files.origin.replace("\\", "/").rpartition("/")[2])
-        known = CLASSES.get(found[1].lower(), ()) if found else ()
+        file = files.origin.replace("\\", "/").rpartition("/")[2]
+        found = _NAME.match(file.lower())
+        known = CLASSES.get(found[0], ()) if found else ()
+        remarks = [NO_PATIENTS]
+        if not known:
+            remarks.append(
+                f"names of classes are not known for {file}, so they are numbers; a name as it is "
+                "published, such as dermamnist_64.npz, tells them"
+            )
         items: list[SourceItem] = []
         several = False
         for split in SPLITS:
@@ -85,7 +93,7 @@ class MedMnist:
         if not items:
             raise UserError(f"{files.origin}: holds no image")
         classes = None if several or not known else list(known)
-        return BenchmarkImages("MedMNIST", items, classes, [NO_PATIENTS])
+        return BenchmarkImages("MedMNIST", items, classes, remarks)
 
 
 def _images(split: str) -> str:
@@ -111,8 +119,9 @@ def _arrays(files: BenchmarkFiles, split: str) -> tuple[np.ndarray, np.ndarray]:
             "of 8 bits [n, height, width] or [n, height, width, 3] are read, no volumes: take a 2D "
             "set of MedMNIST, or write volumes as NIfTI files"
         )
-    labels = labels.reshape(len(labels), -1) if labels.ndim else labels.reshape(0, 1)
-    if labels.dtype.kind not in "iu" or len(labels) != len(pixels) or not labels.shape[1]:
+    labels = labels[:, None] if labels.ndim == 1 else labels
+    whole = labels.dtype.kind in "iu" and labels.ndim == 2
+    if not whole or len(labels) != len(pixels) or not labels.shape[1]:
         raise UserError(
             f"{files.where(names[1])}: holds {labels.dtype} of shape {list(labels.shape)}, not a "
             f"whole number or several for each of {len(pixels)} images: get the file again"

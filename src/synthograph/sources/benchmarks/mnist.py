@@ -21,6 +21,7 @@ SPLITS = {"train": "train", "t10k": "test", "test": "test"}
 TURNED = "emnist"
 """Sets whose name begins so have the columns of images as rows (TensorFlow Datasets, emnist)."""
 PACKED = ".gz"
+MAX_DIGITS = 10
 AGAIN = "get both files again"
 
 
@@ -102,7 +103,7 @@ def _items(
 ) -> list[SourceItem]:
     pixels = _array(files, name, axes=3)
     count = len(pixels)
-    if not count:
+    if not pixels.size:
         raise UserError(f"{files.where(name)}: holds no image")
     labels: list[str | None] = [None] * count
     if labels_name is not None:
@@ -150,7 +151,7 @@ def _mapping(files: BenchmarkFiles, name: str) -> dict[int, str]:
     for number, words in enumerate(lines, start=1):
         if not words:
             continue
-        codes = [int(word) for word in words if word.isascii() and word.isdecimal()]
+        codes = [int(w) for w in words if w.isascii() and w.isdecimal() and len(w) < MAX_DIGITS]
         if len(codes) != len(words) or len(codes) < 2 or not all(32 < c < 127 for c in codes[1:]):
             raise UserError(
                 f"{where}, line {number}: is no label with codes of characters: {AGAIN}"
