@@ -16,6 +16,7 @@ from synthograph.features import registry
 from synthograph.workflows.embeddings import COLUMNS, write_projector
 from tests.conftest import make_archive
 from tests.metrics.images import Means
+from tests.sampling.test_generate import make_snapshot
 from tests.workflows.test_authenticity import projected
 
 
@@ -45,10 +46,12 @@ def test_distances_are_shown_and_written(vectors: dict[str, Path], tmp_path: Pat
 
 def test_what_does_not_fit_is_refused(vectors: dict[str, Path], tmp_path: Path) -> None:
     for asked, words in (
-        ({}, "one of both"),
-        ({**vectors, "archives": ("a.zip",)}, "one of both"),
+        ({}, "one of them"),
+        ({**vectors, "archives": ("a.zip",)}, "one of them"),
         ({"tensors": vectors["tensors"]}, "--tensors goes with --metadata"),
         ({"archives": (str(tmp_path / "none.zip"),)}, "needs --outdir"),
+        ({**vectors, "latents": (tmp_path / "w.npz",)}, "one of them"),
+        ({"latents": (tmp_path / "w.npz",), "outdir": tmp_path / "x"}, "goes with --network"),
     ):
         with pytest.raises(UserError, match=words):
             sg.embeddings(**asked, progress=Silent())
@@ -110,3 +113,27 @@ def test_images_beside_their_projections(tmp_path: Path, monkeypatch: pytest.Mon
     pairs = sg.embeddings(**asked, progress=Silent()).distances
     assert pairs.pairing == "names with .from. and .to."
     assert pairs.summaries["all pairs"].count == 6
+
+
+def test_latents_with_the_images_of_their_network(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    network, saved = make_snapshot(tmp_path / "n").path, tmp_path / "saved.npz"
+    sg.generate(network=network, seeds="4-6", outdir=tmp_path / "set.zip", save_latents=saved)
+    asked = {"latents": (saved,), "network": network}
+    found = sg.embeddings(**asked, outdir=tmp_path / "board", progress=Silent())
+    assert "6 images" in "\n".join(found.lines())
+    (folder,) = (tmp_path / "board").glob("*/*")
+    lines = [line.split("\t") for line in (folder / "metadata.tsv").read_text().splitlines()]
+    assert lines[1] == ["a b", "seed0004", "saved.npz", ""]
+    assert [line[0] for line in lines[1:]] == ["a b"] * 3 + ["c/d"] * 3
+    with np.load(saved) as arrays:
+        np.testing.assert_allclose(np.loadtxt(folder / "tensors.tsv"), arrays["w"][:, 0], rtol=1e-5)
+        mixed = arrays["w"].copy()
+    mixed[:, 0] += 1
+    np.savez(tmp_path / "mixed.npz", w=mixed)
+    asked["latents"] = (tmp_path / "mixed.npz",)
+    sg.embeddings(**asked, outdir=tmp_path / "rows", progress=Silent())
+    (folder,) = (tmp_path / "rows").glob("*/*")
+    vectors = np.loadtxt(folder / "tensors.tsv")
+    np.testing.assert_allclose(vectors, mixed.reshape(6, -1), rtol=1e-5)
+    assert (folder / "sprite.png").is_file()

@@ -1,4 +1,6 @@
-"""Vectors of images: an export for the TensorBoard projector, and distances of given pairs."""
+"""Vectors of images, or latents: an export for the TensorBoard projector, and distances of given
+pairs.
+"""
 
 import importlib.util
 import re
@@ -16,6 +18,7 @@ from torch import Tensor
 
 from synthograph.archive.batches import open_rows
 from synthograph.archive.manifest import Row
+from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
 from synthograph.core.files import new_folder, refuse_output
 from synthograph.core.progress import Progress
@@ -26,7 +29,9 @@ from synthograph.metrics.audit.embeddings import pair_distances
 from synthograph.metrics.columns import features_of
 from synthograph.metrics.sprites import fitted, fitting, thumbnails
 from synthograph.results.pairs import PairDistances
+from synthograph.sampling.latents import Rendering, as_styles, check_rendering, render
 from synthograph.workflows.extractors import open_extractors
+from synthograph.workflows.latent_inputs import open_network, read_latents
 from synthograph.workflows.projected import ProjectedSet, shown
 from synthograph.workflows.requests import EmbeddingsRequest
 from synthograph.workflows.tables import table_lines
@@ -92,19 +97,26 @@ def run(request: EmbeddingsRequest, *, progress: Progress) -> PairsResult | Expo
         What was found or written; None for a dry run of an export.
 
     Raises:
-        UserError: neither or both are named, a file that cannot be read, missing weights, a folder
-            that is there, or too many images for a sprite.
+        UserError: none or several of them are named, a file that cannot be read, missing weights, a
+            folder that is there, or too many images for a sprite.
     """
     archives = [*request.archives, *request.synthetic]
-    if bool(archives or request.projections) == (request.tensors is not None):
+    asked = (archives or request.projections, request.latents, request.tensors is not None)
+    if sum(map(bool, asked)) != 1:
         raise UserError(
-            "give archives or --projections to export their images, or --tensors and --metadata "
-            "for distances of pairs: one of both"
+            "give archives or --projections to export their images, --latents to export these, or "
+            "--tensors and --metadata for distances of pairs: one of them"
         )
     refuse_output(request.outdir, "--outdir")
     if request.tensors is not None:
         return _compare(request, request.tensors)
-    return _export(request, archives, progress)
+    if request.outdir is None:
+        raise UserError("an export needs --outdir FOLDER, for tensorboard --logdir FOLDER")
+    if importlib.util.find_spec("tensorboard") is None:
+        raise UserError("the projector needs TensorBoard: pip install 'synthograph[tensorboard]'")
+    if request.latents:
+        return _export_latents(request, request.outdir, progress)
+    return _export(request, archives, request.outdir, progress)
 
 
 def _compare(request: EmbeddingsRequest, tensors: Path) -> PairsResult:
@@ -119,12 +131,8 @@ def _compare(request: EmbeddingsRequest, tensors: Path) -> PairsResult:
 
 
 def _export(
-    request: EmbeddingsRequest, archives: Sequence[str], progress: Progress
+    request: EmbeddingsRequest, archives: Sequence[str], outdir: Path, progress: Progress
 ) -> ExportResult | None:
-    if request.outdir is None:
-        raise UserError("an export needs --outdir FOLDER, for tensorboard --logdir FOLDER")
-    if importlib.util.find_spec("tensorboard") is None:
-        raise UserError("the projector needs TensorBoard: pip install 'synthograph[tensorboard]'")
     extractors, missing = open_extractors([request.features or default_extractor()], request.device)
     if missing:
         raise UserError("; ".join(missing.values()))
@@ -152,8 +160,36 @@ def _export(
         about += _cells_of_pairs(given)
         both = [side for sides in zip(*given.pictures(), strict=True) for side in sides]
         pictures += [_squared(fitted(shown(pixels), fitting(total))) for pixels in both]
-    write_projector(request.outdir, extractor.name, torch.cat(features), about, pictures)
-    return ExportResult(request.outdir, total)
+    write_projector(outdir, extractor.name, torch.cat(features), about, pictures)
+    return ExportResult(outdir, total)
+
+
+def _export_latents(
+    request: EmbeddingsRequest, outdir: Path, progress: Progress
+) -> ExportResult | None:
+    """Styles as vectors, with the images that the network makes of them: one row of each style
+    where its rows are alike, as in w, else all of them.
+    """
+    if request.network is None:
+        raise UserError("--latents goes with --network, which draws their images")
+    snapshot = open_network(request.network, progress)
+    rendering = Rendering(device=str(pick_device(request.device)))
+    check_rendering(snapshot, rendering)
+    sets = [read_latents(path, snapshot, progress) for path in request.latents]
+    for path, each in zip(request.latents, sets, strict=True):
+        progress.log(f"{path}: {len(each)} latents")
+    if request.dry_run:
+        return None
+    found = as_styles(snapshot, sets, rendering)
+    ws, side = found.values, fitting(len(found))
+    alike = bool((ws == ws[:, :1]).all())
+    drawn = progress.track("images")(render(snapshot, ws, found.seeds, rendering), len(found))
+    pictures = [_squared(fitted(shown(pixels), side)) for pixels in drawn]
+    given = zip(request.latents, sets, strict=True)
+    files = [path.name for path, each in given for _ in range(len(each))]
+    about = [_texts(*cells, "") for cells in zip(found.labels, found.names, files, strict=True)]
+    write_projector(outdir, "w", ws[:, 0] if alike else ws.flatten(1), about, pictures)
+    return ExportResult(outdir, len(found))
 
 
 def _cells(row: Row, kind: str) -> list[str]:

@@ -354,6 +354,10 @@ class EmbeddingsRequest(Request):
     projections: tuple[Path, ...] = Field(
         (), description="what 'project' wrote: its images beside their projections; repeat it"
     )
+    latents: tuple[Path, ...] = Field(
+        (), description="instead of images: NAME.npz, whose styles are the vectors; repeat it"
+    )
+    network: Path | None = Field(None, description="that the latents are of, as in generate")
     outdir: Path | None = Field(None, description="new folder for the export or for pairs.json")
     features: str | None = Field(
         None, description=f"extractor, default {TRAINED}, or {RANDOM} without it"
