@@ -6,6 +6,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.nn.functional import conv2d, conv_transpose2d
 
 from synthograph.ops.convolution import (
+    compute_two_columns,
     convolve,
     features_only,
     filter_channels,
@@ -114,3 +115,31 @@ def test_no_gradients_of_kernels_are_computed_where_none_are_wanted(monkeypatch)
     assert weight.grad is not None
     assert weight.grad.any()
     assert [False, True, False] in computed
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "size"), [(3, 2, (4, 2)), (5, 2, (9, 1)), (3, 4, (8, 4))]
+)
+def test_results_of_one_column_are_those_of_the_framework(kernel, stride, size) -> None:
+    plain = torch.nn.Conv2d(64, 96, kernel, stride, kernel // 2)
+    guarded = torch.nn.Sequential(torch.nn.Conv2d(64, 96, kernel, stride, kernel // 2))
+    guarded[0].load_state_dict(plain.state_dict())
+    compute_two_columns(guarded)
+    for shape in (size, (16, 16)):
+        x = torch.randn(5, 64, *shape, generator=torch.Generator().manual_seed(0))
+        torch.testing.assert_close(guarded(x), plain(x))
+
+
+def test_bf16_results_of_one_column_hold_nothing_else() -> None:
+    """With AMX the framework's hold what lay in memory before."""
+    guarded = torch.nn.Sequential(torch.nn.Conv2d(128, 256, 3, 2, 1))
+    compute_two_columns(guarded)
+    x = torch.rand(14, 128, 4, 2, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        exact = guarded(x)
+        for _ in range(5):
+            left = [torch.full((size,), 1e35) for size in (10**4, 10**5, 2 * 10**5, 10**6)]
+            del left
+            with torch.autocast("cpu", torch.bfloat16):
+                found = guarded(x).float()
+            torch.testing.assert_close(found, exact, rtol=0.05, atol=0.05)

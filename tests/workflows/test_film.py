@@ -82,7 +82,7 @@ def test_what_is_no_film_is_refused(run: Path, tmp_path: Path) -> None:
     (tmp_path / "there.gif").touch()
     with pytest.raises(UserError, match="exists already"):
         sg.film(run, out=tmp_path / "there.gif")
-    with pytest.raises(UserError, match="at most 50 frames a second"):
+    with pytest.raises(UserError, match="GIF shows 0.01 to 50 frames a second"):
         sg.film(run, out=tmp_path / "film.gif", fps=60)
     (run / NAMES[1]).write_bytes((run / NAMES[1]).read_bytes()[:80])
     with pytest.raises(UserError, match=r"fakes-000000.png: is a broken PNG"):

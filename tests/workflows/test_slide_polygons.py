@@ -14,6 +14,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.progress import Silent
 from synthograph.sources.files import FileSourceOptions, read_files
 from synthograph.workflows import prepare
+from synthograph.workflows.prepare_stamp import stamp_of_items
 from synthograph.workflows.reading import read_as
 from synthograph.workflows.requests import PrepareRequest
 from synthograph.workflows.slide_polygons import regions_of
@@ -119,7 +120,7 @@ def test_an_unfinished_archive_is_not_continued_with_other_polygons(folder: Path
     def stamp() -> str:
         regions, _ = regions_of(wanted)
         files = read_files(FileSourceOptions(source=folder, reading=read_as(wanted, regions)))
-        return prepare._stamp(files.items)
+        return stamp_of_items(files.items)
 
     before = stamp()
     assert stamp() == before

@@ -24,6 +24,7 @@ from synthograph.features.base import FrozenNorm
 from synthograph.features.efficientnet_lite import SIZES, EfficientNetLite
 from synthograph.features.monai_networks import monai_class
 from synthograph.features.packaged import trained_is_here
+from synthograph.ops.convolution import compute_two_columns
 
 # n image, c channel, d feature, k class, u v sides of the last maps
 
@@ -109,6 +110,7 @@ class ImageFeatures(nn.Module):
         deviation: Sequence[float],
     ) -> None:
         super().__init__()
+        compute_two_columns(body)
         self.body, self.size, self.dims = body, size, body.dims
         for name, values in (("mean", mean), ("deviation", deviation)):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(-1, 1, 1))

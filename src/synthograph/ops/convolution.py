@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
-from torch.nn.functional import conv2d, conv_transpose2d
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, conv_transpose2d, pad
 
 # n image, i o channels in and out, c channel, k kernel
 
@@ -74,6 +74,28 @@ def spread_channels(
     gradient.
     """
     return _SpreadChannels.apply(y, kernels, size, (stride, padding))  # type: ignore[no-untyped-call]
+
+
+def compute_two_columns(network: nn.Module) -> None:
+    """Have strided convolutions of a network of the framework whose result would be one column wide
+    compute two, of which the first is kept.
+
+    With AMX those of several rows in bf16 add whatever lay in memory before (seen with torch 2.13,
+    kernels of 3 and 5, strides of 2 to 4; not where the result is wider, or one row high).
+    """
+    for module in network.modules():
+        if type(module) is not nn.Conv2d or module.padding_mode != "zeros":
+            continue
+        if module.stride[1] > 1 and not isinstance(module.padding, str):
+            module.__class__ = _OfTwoColumns
+
+
+class _OfTwoColumns(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        reach = self.dilation[1] * (self.kernel_size[1] - 1)
+        if x.shape[3] + 2 * int(self.padding[1]) - reach > self.stride[1]:
+            return super().forward(x)
+        return super().forward(pad(x, (0, self.stride[1])))[..., :1]
 
 
 class _Wanted:
