@@ -54,7 +54,9 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves over one level axis, as `draw` has them."""
+    """Curves over one level axis, as `draw` has them; `chosen` is where the vertical line of the
+    step that was chosen stands.
+    """
 
     lines: Sequence[Curve]
     label: str
@@ -99,7 +101,6 @@ def draw(
     name: str,
     across: str = "thousand images shown",
     alarms: Sequence[float] = (),
-    chosen: float | None = None,
 ) -> str:
     """An SVG element.
 
@@ -109,9 +110,12 @@ def draw(
         across: of the level axis.
         name: of the picture, for readers who do not see it; also keeps its parts' names apart.
         alarms: where a vertical line stands.
-        chosen: where the vertical line of the step that was chosen stands.
     """
-    panel = Panel(lines, label, across, alarms, chosen)
+    return draw_panel(Panel(lines, label, across, alarms), name)
+
+
+def draw_panel(panel: Panel, name: str) -> str:
+    """A panel as an SVG element; `name` as of `draw`."""
     return painted(lambda figure: panel.paint(figure.add_subplot(), PAGE), SIZE, name)
 
 
