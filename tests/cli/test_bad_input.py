@@ -350,6 +350,7 @@ def test_archives_that_cannot_train(run: Run, data: str, words: str) -> None:
 def test_run_directories_are_no_archives_and_the_other_way_round(run: Run) -> None:
     refused(run, "train --resume set.zip", "set.zip: is no run directory")
     refused(run, "train --resume good", "no run directory")
+    refused(run, "train --resume goood", "goood: is no run directory; did you mean 'good'?")
 
 
 def test_networks_that_are_none(run: Run) -> None:

@@ -1,8 +1,10 @@
 """Unknown names come with the one that was meant."""
 
+from pathlib import Path
+
 import pytest
 
-from synthograph.core.names import closest, first_few, nearest, without_controls
+from synthograph.core.names import closest, first_few, misspelt, nearest, without_controls
 
 
 def test_near_names_are_proposed_and_else_all_are_listed() -> None:
@@ -18,6 +20,19 @@ def test_the_closest_name_if_any() -> None:
     assert closest("lanzcos", iter(["box", "lanczos"])) == "lanczos"
     assert closest("wbc", ["RBC", "WBC"]) == "WBC"
     assert closest("q", ["box"]) is None and closest("q", []) is None
+
+
+def test_a_path_that_is_not_there_comes_with_what_lies_nearly_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs/00000-cells").mkdir(parents=True)
+    (tmp_path / "cells.zip").touch()
+    assert misspelt(tmp_path / "cels.zip") == f"; did you mean '{tmp_path / 'cells.zip'}'?"
+    assert misspelt(tmp_path / "other") == misspelt(tmp_path / "cells.zip/inside") == ""
+    monkeypatch.chdir(tmp_path)
+    assert misspelt(Path("run/00000-cells")) == "; did you mean 'runs/00000-cells'?"
+    assert misspelt(Path("run/missing")) == "; did you mean 'runs'?"
+    assert misspelt(Path("phantom:skn"), ["phantom:skin"]) == "; did you mean 'phantom:skin'?"
 
 
 def test_first_few() -> None:

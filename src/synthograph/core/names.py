@@ -1,8 +1,10 @@
 """Names: one Unicode form, the nearest known name, and short lists for messages."""
 
+import contextlib
 import difflib
 import unicodedata
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def nfc(name: str) -> str:
@@ -55,6 +57,20 @@ def closest(name: str, known: Iterable[str]) -> str | None:
         plain[key] for key in difflib.get_close_matches(name.casefold(), plain, n=1, cutoff=0.6)
     ]
     return close[0] if close else None
+
+
+def misspelt(path: Path, others: Iterable[str] = ()) -> str:
+    """What to say after the message that a path is not there: `; did you mean 'x'?` where what lies
+    in its folder, or one of the other names, is called nearly so; else nothing.
+    """
+    with contextlib.suppress(OSError):
+        folder = next((each for each in path.parents if each.is_dir()), path)
+        first, *rest = path.relative_to(folder).parts
+        close = closest(first, [*others, *sorted(each.name for each in folder.iterdir())])
+        if close is not None and close != first:
+            whole = folder.joinpath(close, *rest)
+            return f"; did you mean '{whole if whole.exists() else folder / close}'?"
+    return ""
 
 
 def first_few(names: Iterable[str], limit: int = 3, *, separator: str = ", ") -> str:

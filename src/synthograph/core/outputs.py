@@ -5,6 +5,7 @@ taken for sources, and refuses destinations of other kinds.
 from pathlib import Path
 
 from synthograph.core.errors import UserError
+from synthograph.core.names import misspelt
 
 PARTIAL, COMMAND = ".partial", "command.json"
 """Ending of an archive while it grows, and the file in it that holds the command."""
@@ -41,6 +42,13 @@ def folder_of_runs(folder: Path) -> str | None:
     if not runs:
         return None
     return f"is a folder of {len(runs)} run(s); give one of them, such as {(full or runs)[-1]}"
+
+
+def no_run(path: Path) -> str:
+    """What a path is that should be a run directory and is none, in words."""
+    runs = folder_of_runs(path) if path.is_dir() else None
+    way = "" if path.exists() else misspelt(path)
+    return runs or f"is no run directory{way or '; give one, such as runs/00000-NAME'}"
 
 
 def refuse_other_kinds(dest: Path, what: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from synthograph.core.cache import weights_folder
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors
-from synthograph.core.names import closest, nearest
+from synthograph.core.names import misspelt, nearest
 from synthograph.core.progress import Track
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.download import Opener, download, file_name
@@ -84,12 +84,10 @@ def refuse_misspelt(path: Path) -> None:
     with disk_errors(path):
         if path.exists():
             return
-        beside = sorted(each.name for each in path.parent.iterdir()) if path.parent.is_dir() else []
     bare = str(path) == path.name
-    near = closest(path.name, [*PHANTOMS, *PUBLISHED, *beside] if bare else beside)
-    if near is not None:
+    if way := misspelt(path, [*PHANTOMS, *PUBLISHED] if bare else ()):
         what = "is neither a file nor a known network" if bare else "there is no such file"
-        raise UserError(f"{path}: {what}; did you mean '{path.parent / near}'?")
+        raise UserError(f"{path}: {what}{way}")
 
 
 def suggested(spec: ImageSpec, kimg: float) -> str | None:

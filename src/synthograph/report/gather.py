@@ -11,6 +11,7 @@ from synthograph.archive.manifest import count_labels, crossing_groups
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, sha256_file
+from synthograph.core.names import misspelt
 from synthograph.core.outputs import folder_of_runs, is_run
 from synthograph.core.untrusted.dataset_json import DATASET
 from synthograph.report.numbers import Numbers, joined
@@ -236,7 +237,7 @@ def gather(paths: Sequence[Path]) -> Inputs:
             if not path.exists():
                 raise UserError(
                     f"{path}: there is no such file or folder; give run directories, archives, or "
-                    "what evaluate, audit and domain-gap wrote"
+                    f"what evaluate, audit and domain-gap wrote{misspelt(path)}"
                 )
             if path.is_dir():
                 _folder(path, inputs)

@@ -21,6 +21,7 @@ from synthograph.core.files import (
 )
 from synthograph.core.halves import half_path
 from synthograph.core.locks import Lock
+from synthograph.core.outputs import no_run
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.published import SUFFIXES
 from synthograph.models.snapshot_files import BEST
@@ -251,13 +252,9 @@ def read_config(path: Path) -> RunConfig:
         UserError: the folder holds no run, or one of another version.
     """
     refuse_snapshot(path)
-    if not path.is_dir():
-        raise UserError(
-            f"{path}: is no run directory, such as runs/00000-NAME; give the one to continue"
-        )
     file = path / CONFIG
     if not file.exists():
-        raise UserError(f"{path}: holds no {CONFIG}, so it is no run directory")
+        raise UserError(f"{path}: {no_run(path)}")
     tree = read_tree(file)
     try:
         return RunConfig.parse(tree)

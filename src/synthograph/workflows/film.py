@@ -12,7 +12,7 @@ from synthograph.core.animations import check_animation, open_animation
 from synthograph.core.contact_sheets import INK, LINE, MARGIN, PAPER
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import disk_errors
-from synthograph.core.outputs import folder_of_runs, is_run
+from synthograph.core.outputs import is_run, no_run
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.signals import StopRequest
@@ -99,10 +99,7 @@ def _shown(request: FilmRequest) -> list[Grid]:
     folder = request.run
     with disk_errors(folder):
         if not folder.is_dir() or not is_run(folder):
-            runs = folder_of_runs(folder) if folder.is_dir() else None
-            raise UserError(
-                f"{folder}: {runs or 'is no run directory; give one, such as runs/00000-NAME'}"
-            )
+            raise UserError(f"{folder}: {no_run(folder)}")
         found = [Grid(each.path, f"kimg {each.kimg:g}") for each in grids(folder)]
         if (folder / FIRST).is_file():
             found.insert(0, Grid(folder / FIRST, "before training"))

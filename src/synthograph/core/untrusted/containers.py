@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path, PurePath, PurePosixPath
 
 from synthograph.core.errors import UserError
-from synthograph.core.names import first_few
+from synthograph.core.names import first_few, misspelt
 from synthograph.core.outputs import is_unfinished
 from synthograph.core.record import UnreadableError
 from synthograph.core.untrusted.zip_names import open_named
@@ -245,7 +245,7 @@ def open_container(path: Path, what: str) -> Container:
         raise UserError(f"{what} {path}: cannot be read ({error.strerror or error})") from None
     archive = str(path).rpartition(":")[0]
     way = f"; a split is not named here: {archive}" if archive and Path(archive).exists() else ""
-    raise UserError(f"{what} {path}: no such folder or zip file{way}")
+    raise UserError(f"{what} {path}: no such folder or zip file{way or misspelt(path)}")
 
 
 def zip_names(path: Path) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import yaml
 
 from synthograph.core.errors import UserError, one_line
+from synthograph.core.names import misspelt
 from synthograph.core.record import UnreadableError
 from synthograph.core.untrusted.gzip_files import unpacked
 
@@ -111,7 +112,8 @@ def _text_bytes(path: Path, way_out: str) -> bytes:
                 data = file.read(min(size, MAX_TEXT_BYTES) + 1)
     except (OSError, ValueError) as error:  # or a name that no file can have
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: cannot be read ({reason}); {way_out}") from None
+        near = misspelt(path) if isinstance(error, FileNotFoundError) else ""
+        raise UserError(f"{path}: cannot be read ({reason}){near or f'; {way_out}'}") from None
     if special:
         raise UserError(f"{path}: is a pipe or a device, not a file; {way_out}")
     if len(data) > MAX_TEXT_BYTES:
@@ -135,7 +137,8 @@ def read_bounded(path: Path, expected: str, *, limit: int, head: int | None = No
         if not path.is_file():
             what = "is no regular file" if path.exists() else "there is no such file"
             what = "is a folder" if path.is_dir() else what
-            raise UserError(f"{path}: {what}; expected {expected}")
+            near = "" if path.exists() else misspelt(path)
+            raise UserError(f"{path}: {what}; expected {expected}{near}")
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > limit:
