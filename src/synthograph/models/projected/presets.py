@@ -12,7 +12,7 @@ ALIASES = {"auto": "tiny-projected", "tiny": "tiny-projected"}
 BATCH = 32
 HEAD_LAYERS = 2
 """At 32x32 three of four pictures are no larger than 4x4, and heads without a hidden layer blend
-kinds of image that share a class (docs/results/families.md).
+kinds of image that share a class (docs/results/projected.md).
 """
 CHANGES = ("xflip", "xint", "cutout", *BUNDLES["color"])
 """Augmentation of all images: shifts by whole pixels, cutout, and colours where they may change
