@@ -8,8 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
+from synthograph.core.errors import UserError
 from synthograph.core.pseudonyms import pseudonym
-from synthograph.core.record import Pixels
+from synthograph.core.record import Pixels, UnreadableError
 from synthograph.core.untrusted.containers import HEAD_BYTES, Container, Folder
 
 
@@ -39,6 +40,18 @@ class SourceFile:
             UnreadableError: it cannot be opened.
         """
         return self.container.read(self.name, HEAD_BYTES)
+
+
+def read_member(source: Container, name: str) -> bytes:
+    """The bytes of a file that is needed.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return source.read(name)
+    except UnreadableError as error:
+        raise UserError(f"{source}/{name}: cannot be read ({error})") from None
 
 
 class Axis(enum.StrEnum):

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import nfc
-from synthograph.core.record import UnreadableError
 from synthograph.core.untrusted.containers import Container, Folder
 from synthograph.core.untrusted.dataset_json import DATASET
 from synthograph.core.untrusted.documents import as_text
+from synthograph.sources.base import read_member
 from synthograph.sources.tables import LabelTable, read_dataset_json
 
 
@@ -28,10 +28,7 @@ def read_listing(
     """
     if DATASET in names:
         origin = f"{source}/{DATASET}"
-        try:
-            data = source.read(DATASET)
-        except UnreadableError as error:
-            raise UserError(f"{origin}: cannot be read ({error})") from None
+        data = read_member(source, DATASET)
         try:
             return read_dataset_json(as_text(data, origin, "it holds JSON"), origin)
         except UserError as error:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synthograph.core.errors import UserError
-from synthograph.core.record import UnreadableError
 from synthograph.core.untrusted.containers import Container, Folder
 from synthograph.core.untrusted.documents import office_text, read_office_text
+from synthograph.sources.base import read_member
 from synthograph.sources.cohorts.record import Cohort, Table
 from synthograph.sources.tables import LabelTable, TableRow, read_cells
 
@@ -63,7 +63,7 @@ def find_tables(
         inside = _inside(table, names)
         for name in inside if table.pairs else inside[:1]:
             origin = f"{source}/{name}"
-            text, _ = office_text(_member(source, name), origin, _WAY_OUT)
+            text, _ = office_text(read_member(source, name), origin, _WAY_OUT)
             found = _read(cohort, table, text, origin, used)
             yield replace(found, folder=name[: name.rfind("/") + 1])
         beside = None if inside else _beside(table, source)
@@ -95,13 +95,6 @@ def _beside(table: Table, source: Container) -> Path | None:
         return None
     named = (there.get(name.casefold()) for name in table.names)
     return next((path for path in named if path is not None and path.is_file()), None)
-
-
-def _member(source: Container, name: str) -> bytes:
-    try:
-        return source.read(name)
-    except UnreadableError as error:
-        raise UserError(f"{source}/{name}: cannot be read ({error})") from None
 
 
 def _read(

@@ -20,7 +20,7 @@ from synthograph.core.record import (
 from synthograph.core.spec import MASKS
 from synthograph.core.untrusted.containers import Container, open_container
 from synthograph.core.untrusted.documents import JsonObject, as_text, parse_json
-from synthograph.sources.base import AS_IT_COMES, Dicom, Frame, Reading, SourceFile
+from synthograph.sources.base import AS_IT_COMES, Dicom, Frame, Reading, SourceFile, read_member
 from synthograph.sources.cells import split_of, split_words
 from synthograph.sources.items import check_partners
 from synthograph.sources.readers import find_reader, frames_of, is_image
@@ -246,10 +246,7 @@ def read_json(source: Container, name: str) -> JsonObject:
         UserError: it cannot be read, or holds something else.
     """
     origin = f"{source}/{name}"
-    try:
-        tree = parse_json(as_text(source.read(name), origin, "it holds JSON"), origin)
-    except UnreadableError as error:
-        raise UserError(f"{origin}: cannot be read ({error})") from None
+    tree = parse_json(as_text(read_member(source, name), origin, "it holds JSON"), origin)
     if not isinstance(tree, dict):
         raise UserError(f"{origin}: holds {type(tree).__name__}, expected an object")
     return tree

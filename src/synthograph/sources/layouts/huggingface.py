@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from synthograph.core.errors import UserError
-from synthograph.core.record import UnreadableError
 from synthograph.core.spec import MASKS
 from synthograph.core.untrusted.containers import Container
 from synthograph.core.untrusted.documents import as_text, parse_csv
+from synthograph.sources.base import read_member
 from synthograph.sources.cells import split_of
 from synthograph.sources.layouts.base import Entry, MaskFile
 
@@ -34,10 +34,7 @@ class HuggingFace:
 
 def _lines(source: Container, table: str) -> Iterable[Entry]:
     origin = f"{source}/{table}"
-    try:
-        text = as_text(source.read(table), origin, "it holds CSV")
-    except UnreadableError as error:
-        raise UserError(f"{origin}: cannot be read ({error})") from None
+    text = as_text(read_member(source, table), origin, "it holds CSV")
     (_, header), *rows = parse_csv(text, origin, ",") or [(1, [])]
     if FILE not in header:
         raise UserError(f"{origin}: has no column {FILE}")

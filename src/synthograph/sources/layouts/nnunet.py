@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from synthograph.core.errors import UserError
-from synthograph.core.record import UnreadableError
 from synthograph.core.untrusted.containers import Container
 from synthograph.core.untrusted.documents import JsonObject, as_text, parse_csv
+from synthograph.sources.base import read_member
 from synthograph.sources.layouts.base import Entry, MaskFile, read_json
 
 DESCRIPTION, TABLE = "dataset.json", "synthograph.csv"
@@ -113,10 +113,7 @@ def _table(source: Container, names: list[str]) -> dict[str, dict[str, str]]:
     if TABLE not in names:
         return {}
     origin = f"{source}/{TABLE}"
-    try:
-        rows = parse_csv(as_text(source.read(TABLE), origin, "it holds CSV"), origin, ",")
-    except UnreadableError as error:
-        raise UserError(f"{origin}: cannot be read ({error})") from None
+    rows = parse_csv(as_text(read_member(source, TABLE), origin, "it holds CSV"), origin)
     header = rows[0][1] if rows else []
     every = [dict(zip(header, cells, strict=False)) for _, cells in rows[1:]]
     return {row.pop("file"): row for row in every if row.get("file")}
