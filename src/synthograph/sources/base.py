@@ -248,7 +248,7 @@ class Reader(Protocol):
 
     def missing(self) -> str | None:
         """What has to be installed before such files can be read; None for nothing."""
-        ...
+        return None
 
     def recognises(self, head: bytes) -> bool:
         """Whether a file that begins so is of these formats."""

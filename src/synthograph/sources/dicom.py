@@ -81,14 +81,10 @@ def check_tags(tags: Sequence[str]) -> None:
 
 
 class DicomReader(Reader):
-    """Reads images of DICOM files, frame by frame."""
+    """Reads images of DICOM files, frame by frame; packed pixels may need the extra `dicom`."""
 
     formats = ("DICOM",)
     suffixes = frozenset((".dcm", ".dicom", ".dic", ".ima"))
-
-    def missing(self) -> str | None:
-        """Nothing: pydicom is always there; packed files may need the extra `dicom`."""
-        return None
 
     def recognises(self, head: bytes) -> bool:
         """Whether a file that begins so is a DICOM file."""

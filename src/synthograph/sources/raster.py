@@ -425,10 +425,6 @@ class RasterReader(Reader):
         ).split()
     )
 
-    def missing(self) -> str | None:
-        """Nothing: Pillow and tifffile are always there."""
-        return None
-
     def recognises(self, head: bytes) -> bool:
         """Whether a file that begins so is a raster file."""
         return bool(kind_of(head))

@@ -66,10 +66,6 @@ class StackReader(Reader):
     formats = ("TIFF stack",)
     suffixes: frozenset[str] = frozenset()
 
-    def missing(self) -> str | None:
-        """Nothing: Pillow and tifffile are always there."""
-        return None
-
     def recognises(self, head: bytes) -> bool:
         """Never: they begin as other raster files do."""
         return False

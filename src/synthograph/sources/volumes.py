@@ -101,10 +101,6 @@ class VolumeReader(Reader):
     formats = ("NIfTI", "Analyze", "MGH")
     suffixes = frozenset(".nii .nii.gz .hdr .hdr.gz .img .img.gz .mgh .mgz .mgh.gz".split())
 
-    def missing(self) -> str | None:
-        """Nothing: nibabel is always there."""
-        return None
-
     def recognises(self, head: bytes) -> bool:
         """Whether a file that begins so holds a volume."""
         start = _first_bytes(head)
