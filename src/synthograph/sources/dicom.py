@@ -25,6 +25,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.record import Pixels, UnreadableError
 from synthograph.core.untrusted.containers import BOMB_BYTES, BOMB_RATIO
 from synthograph.sources.base import Dicom, Frame, Grey, Place, Reader, Reading, SourceFile
+from synthograph.sources.colour_modes import fitting
 from synthograph.sources.raster import MAX_PIXELS
 from synthograph.sources.silence import damage
 from synthograph.sources.spacing import PixelSize, resampled, resampled_ids
@@ -278,11 +279,7 @@ def _whole(values: np.ndarray) -> np.ndarray:
     """
     if values.dtype.kind == "f" and np.array_equal(values, np.rint(values)):
         values = np.rint(values).astype(np.int64)
-    values = values.astype(values.dtype.newbyteorder("="), copy=False)
-    if values.dtype == np.uint8 or values.dtype.kind not in "iu":
-        return values
-    fits = 0 <= values.min() <= values.max() <= 0xFFFF
-    return values.astype(np.uint16) if fits else values
+    return fitting(values.astype(values.dtype.newbyteorder("="), copy=False))
 
 
 def _of_frame(header: FileDataset, index: int) -> Dataset:

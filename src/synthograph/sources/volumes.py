@@ -19,6 +19,7 @@ from synthograph.core.untrusted.containers import BOMB_BYTES, BOMB_RATIO
 from synthograph.core.untrusted.gzip_files import MAGIC, unpacked
 from synthograph.sources.base import Axis, Frame, Place, Reader, Reading, SourceFile
 from synthograph.sources.bids import columns_of, subject_of
+from synthograph.sources.colour_modes import fitting
 from synthograph.sources.silence import damage
 from synthograph.sources.spacing import resampled, resampled_ids
 from synthograph.sources.thresholds import drawn, otsu
@@ -147,7 +148,7 @@ class VolumeReader(Reader):
         notes: tuple[str, ...] = ()
         if reading.spacing is not None:
             values, notes = resampled(values, volume.pixel_sizes(axis), reading.spacing)
-        return _fitting(np.ascontiguousarray(values))[:, :, None], notes
+        return fitting(np.ascontiguousarray(values))[:, :, None], notes
 
     def read_mask(self, file: SourceFile, frame: str, reading: Reading) -> np.ndarray:
         """Class ids [h, w] of a slice."""
@@ -181,12 +182,6 @@ def _own_group(name: str) -> str:
     lowered = name.lower()
     endings = [suffix for suffix in VolumeReader.suffixes if lowered.endswith(suffix)]
     return name[: len(name) - len(max(endings, key=len, default=""))]
-
-
-def _fitting(values: np.ndarray) -> np.ndarray:
-    if values.dtype == np.uint8 or values.dtype.kind not in "iu" or not values.size:
-        return values
-    return values.astype(np.uint16) if 0 <= values.min() <= values.max() <= 0xFFFF else values
 
 
 def _is_values(file: SourceFile) -> bool:
