@@ -6,8 +6,7 @@ and what the discriminators read are blended alike. Random numbers are drawn per
 losses of an image do not depend on how a batch is divided.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -19,7 +18,7 @@ from synthograph.models.base import Augment, Batch, LossTerms, Networks, NoiseMo
 from synthograph.models.stylegan1.config import R1_GAMMA, Loss, StyleGAN1Config, sides_of
 from synthograph.models.stylegan1.networks import Discriminator, Generator, Synthesis
 from synthograph.models.stylegan2.networks import Noise
-from synthograph.models.stylegan2.phases import drawn, mixed_styles
+from synthograph.models.stylegan2.phases import drawn, mixed_styles, penalty_precision
 from synthograph.ops.convolution import features_only
 from synthograph.ops.resample_nearest import enlarge, reduce
 
@@ -126,26 +125,12 @@ class Losses:
     def _slopes(self, image: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Per modality the gradient of its score by the images, to be trained through."""
         image = image.detach().requires_grad_(True)
-        with self._penalty_precision():
+        with penalty_precision(self.networks):
             scores = self._scores(image, batch.labels, batch.stage)
         joint = torch.stack([x.sum() for x in scores.values()]).sum()
         with features_only():
             (gradient,) = torch.autograd.grad(joint, [image], create_graph=True)
         return self.spec.split(gradient.float())
-
-    @contextmanager
-    def _penalty_precision(self) -> Iterator[None]:
-        """Lets the discriminators compute in fp32 while a penalty's graph is built, if that is
-        asked.
-        """
-        before = [each.block_dtype for each in self.discriminators.values()]
-        for each in self.discriminators.values() if self.networks.fp32_penalties else ():
-            each.block_dtype = torch.float32
-        try:
-            yield
-        finally:
-            for each, dtype in zip(self.discriminators.values(), before, strict=True):
-                each.block_dtype = dtype
 
     def _level(self, stage: Stage) -> int:
         return self.sides.index(stage.resolution)

@@ -53,6 +53,20 @@ def mixed_styles(
     return torch.where(own.to(first.device)[:, :, None], first, second)
 
 
+@contextmanager
+def penalty_precision(networks: Networks, fp32: bool = False) -> Iterator[None]:
+    """Lets the networks compute in fp32 while a penalty's graph is built, if that is asked."""
+    parts: list[Any] = [networks.generator.synthesis, *networks.discriminators.values()]
+    before = [part.block_dtype for part in parts]
+    for part in parts if fp32 or networks.fp32_penalties else []:
+        part.block_dtype = torch.float32
+    try:
+        yield
+    finally:
+        for part, dtype in zip(parts, before, strict=True):
+            part.block_dtype = dtype
+
+
 class Losses:
     """The losses of one pair of generator and discriminators."""
 
@@ -110,7 +124,7 @@ class Losses:
             stats = {"Loss/pl_penalty": none, "Loss/G/reg": none}
             return LossTerms(None, stats, batch_stats={"length": none})
         half = batch.take(chosen)
-        with self._penalty_precision():
+        with penalty_precision(self.networks, self.config.penalty_precision == "fp32"):
             image, ws = self._synthesise(half, "Greg")
         probe = drawn(half, "Greg/probe", *image.shape[1:])
         projected = (image * probe).sum() / math.sqrt(image.shape[2] * image.shape[3])
@@ -162,7 +176,7 @@ class Losses:
         """
         reals = batch.reals.detach().requires_grad_(True)
         augmented = self.augment(reals, batch, "Dreg")
-        with self._penalty_precision():
+        with penalty_precision(self.networks, self.config.penalty_precision == "fp32"):
             logits, _ = self._judged(augmented, batch.labels)
         scored = torch.stack([x.sum() for x in logits.values()]).sum()
         with features_only():
@@ -177,20 +191,6 @@ class Losses:
         if len(penalties) > 1:
             stats |= {f"Loss/r1_penalty/{m}": x.detach() for m, x in penalties.items()}
         return LossTerms(weighted.mean() * self.config.r1_interval, stats)
-
-    @contextmanager
-    def _penalty_precision(self) -> Iterator[None]:
-        """Lets the networks compute in fp32 while a penalty's graph is built, if that is asked."""
-        wanted = self.networks.fp32_penalties or self.config.penalty_precision == "fp32"
-        parts: list[Any] = [self.generator.synthesis, *self.judges.values()]
-        before = [part.block_dtype for part in parts]
-        for part in parts if wanted else []:
-            part.block_dtype = torch.float32
-        try:
-            yield
-        finally:
-            for part, dtype in zip(parts, before, strict=True):
-                part.block_dtype = dtype
 
     def _synthesise(self, batch: Batch, phase: str) -> tuple[Tensor, Float[Tensor, "n s w"]]:
         """Images, with fresh noise if any, and their styles; row 0 is never a mixed one."""
