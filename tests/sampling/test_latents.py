@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from synthograph.core.errors import UserError
-from synthograph.core.untrusted.arrays import write_arrays
+from synthograph.core.untrusted.arrays import pack_arrays
 from synthograph.models.base import NoiseMode, TruncationCenter
 from synthograph.models.snapshot import Snapshot, convert, load
 from synthograph.ops.pixels import to_pixels
@@ -140,14 +140,14 @@ W = np.zeros((2, ROWS, 8), dtype=np.float32)
     ],
 )
 def test_what_is_refused(snapshot: Snapshot, tmp_path: Path, arrays: dict, words: str) -> None:
-    write_arrays(tmp_path / "a.npz", arrays)
+    (tmp_path / "a.npz").write_bytes(pack_arrays(arrays))
     with pytest.raises(UserError, match=words) as caught:
         read(tmp_path / "a.npz", snapshot)
     assert "\n" not in str(caught.value)
 
 
 def test_a_class_by_its_index(snapshot: Snapshot, tmp_path: Path) -> None:
-    write_arrays(tmp_path / "a.npz", {"w": W, "labels": np.array(["1", ""])})
+    (tmp_path / "a.npz").write_bytes(pack_arrays({"w": W, "labels": np.array(["1", ""])}))
     assert read(tmp_path / "a.npz", snapshot).labels == ("c/d", None)
 
 

@@ -216,7 +216,7 @@ def generate_files(
     left = range(own.start + done, own.stop)
     images = _until(stop, generate(snapshot, request, numbers=left))
     for image in track(images, len(left)):
-        first, *rest = _by_modality(snapshot, image).values()
+        first, *rest = by_modality(snapshot.info.spec, image.pixels).values()
         for modality, pixels in zip(others, rest, strict=True):
             write_bytes(outdir / modality / names[done], _encode(pixels, kind))
         # last, so that it vouches for the others
@@ -281,10 +281,6 @@ def _encode(pixels: np.ndarray, kind: FileKind) -> bytes:
     image = PIL.Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     image.save(buffer, format="JPEG", quality=95, subsampling=0)
     return buffer.getvalue()
-
-
-def _by_modality(snapshot: Snapshot, image: SyntheticImage) -> dict[str, np.ndarray]:
-    return by_modality(snapshot.info.spec, image.pixels)
 
 
 def generate_archive(

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.lib import format as npy
 
 from synthograph.core.errors import UserError
-from synthograph.core.files import write_bytes
 from synthograph.core.untrusted.containers import ZipFolder
 
 SUFFIX = ".npz"
@@ -88,8 +87,3 @@ def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)
     return file.getvalue()
-
-
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write an `.npz` file atomically."""
-    write_bytes(path, pack_arrays(arrays))
