@@ -54,9 +54,9 @@ def test_the_second_phase_takes_what_the_first_computed(
     drawn: list[int] = []
     plain = losses._synthesise
 
-    def counted(part: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def counted(part: Batch, phase: str) -> tuple[torch.Tensor, torch.Tensor]:
         drawn.append(len(part))
-        return plain(part)
+        return plain(part, phase)
 
     monkeypatch.setattr(losses, "_synthesise", counted)
     for phase in (first, second):
@@ -99,7 +99,7 @@ def test_the_spread_loss_asks_for_the_distances_that_heads_keep(tmp_path: Path) 
     head.spread.copy_(torch.tensor([[50.0, 0.01], [40.0, 0.0]]))
     batch = made.batch(4)
     with torch.no_grad():
-        mixed = losses._mixed(losses._synthesise(batch)[0], batch, "Gmain")
+        mixed = losses._mixed(losses._synthesise(batch, "Gmain")[0], batch, "Gmain")
     expected, ratio = spread_loss(mixed, batch.synthetic_labels, {"image": head.spread})
     stats = first.loss(batch).stats
     assert float(expected.min()) > 0.1, "the first picture falls short"

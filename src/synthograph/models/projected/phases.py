@@ -15,21 +15,19 @@ from synthograph.models.base import Augment, Batch, LossTerms, Networks, Phase
 from synthograph.models.projected.config import ProjectedConfig
 from synthograph.models.projected.networks import Discriminator, input_size, strides_of
 from synthograph.models.spread import follow, in_pairs, pair_stats, spread_loss
-from synthograph.models.stylegan2.networks import Generator
-from synthograph.models.stylegan2.phases import drawn, mixed_styles
+from synthograph.models.stylegan2.phases import StyleLosses
 
 Mixed = dict[str, list[Tensor]]
 """Modality -> mixed pictures, the finest first."""
 
 
-class Losses:
+class Losses(StyleLosses):
     """The losses of one pair of generator and discriminators."""
 
+    config: ProjectedConfig
+
     def __init__(self, networks: Networks, config: ProjectedConfig, augment: Augment) -> None:
-        generator = networks.generator
-        assert isinstance(generator, Generator), "the family builds its own generator"
-        self.networks, self.config, self.augment = networks, config, augment
-        self.generator, self.spec = generator, generator.spec
+        super().__init__(networks, config, augment)
         self.heads = cast(Mapping[str, Discriminator], dict(networks.discriminators.items()))
 
     def phases(self) -> list[Phase]:
@@ -41,7 +39,7 @@ class Losses:
 
     def generator_main(self, batch: Batch) -> LossTerms:
         """Raise the logits of all heads, and keep pairs of a class as far apart as real ones."""
-        images, ws = self._synthesise(batch)
+        images, ws = self._synthesise(batch, "Gmain")
         mixed = self._mixed(images, batch, "Gmain")
         batch.keep("mixed", [x for m in self.spec.modalities for x in mixed[m]])
         logits = self._logits(mixed, batch.synthetic_labels)
@@ -54,12 +52,6 @@ class Losses:
             stats |= {"Loss/spread": penalty.detach(), "Progress/spread": ratio}
         stats["Loss/G/loss"] = total.detach()
         return LossTerms(total.mean(), stats, batch_stats={"w": ws[:, 0].detach()})
-
-    def update_style_mean(self, means: Mapping[str, Tensor]) -> None:
-        """Move the mean style, where one is kept, towards the batch's."""
-        mean, decay = self.generator.mapping.w_avg, self.config.w_avg_decay
-        if mean is not None and decay is not None:
-            mean.lerp_(means["w"], 1 - decay)
 
     def discriminator_main(self, batch: Batch) -> LossTerms:
         """Hinge loss of every head, summed."""
@@ -101,20 +93,10 @@ class Losses:
         """What the generator's phase left; computed anew where it left nothing."""
         left = batch.left("mixed")
         if left is None:
-            return self._mixed(self._synthesise(batch)[0], batch, "Gmain")
+            return self._mixed(self._synthesise(batch, "Gmain")[0], batch, "Gmain")
         taps = len(left) // len(self.spec.modalities)
         parts = [list(left[i : i + taps]) for i in range(0, len(left), taps)]
         return dict(zip(self.spec.modalities, parts, strict=True))
-
-    def _synthesise(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Images and their styles."""
-        generator, share = self.generator, self.config.style_mixing
-        labels = batch.synthetic_labels
-        ws = mixed_styles(generator.mapping, batch, labels, "Gmain", share, generator.num_ws)
-        noise = None
-        if self.config.noise:
-            noise = drawn(batch, "Gmain/noise", generator.synthesis.noise_pixels)
-        return generator.synthesis(ws, noise_mode="random", noise=noise), ws
 
     def _mixed(self, images: Tensor, batch: Batch, scope: str) -> Mixed:
         """Mixed pictures of augmented images; a pair is augmented alike."""

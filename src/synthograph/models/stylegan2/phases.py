@@ -18,7 +18,7 @@ from torch.nn.functional import softplus
 
 from synthograph.models.base import Augment, Batch, LossTerms, Networks, Phase
 from synthograph.models.spread import Pictures, follow, in_pairs, pair_stats, spread_loss
-from synthograph.models.stylegan2.config import StyleGAN2Config
+from synthograph.models.stylegan2.config import GeneratorConfig, StyleGAN2Config
 from synthograph.models.stylegan2.mapping import MappingNetwork
 from synthograph.models.stylegan2.networks import Discriminator, Generator
 from synthograph.ops.convolution import features_only
@@ -67,14 +67,39 @@ def penalty_precision(networks: Networks, fp32: bool = False) -> Iterator[None]:
             part.block_dtype = dtype
 
 
-class Losses:
-    """The losses of one pair of generator and discriminators."""
+class StyleLosses:
+    """What the losses of every family with a generator of StyleGAN2 need of it."""
 
-    def __init__(self, networks: Networks, config: StyleGAN2Config, augment: Augment) -> None:
+    def __init__(self, networks: Networks, config: GeneratorConfig, augment: Augment) -> None:
         generator = networks.generator
         assert isinstance(generator, Generator), "the family builds its own generator"
         self.networks, self.config, self.augment = networks, config, augment
         self.generator, self.spec = generator, generator.spec
+
+    def update_style_mean(self, means: Mapping[str, Tensor]) -> None:
+        """Move the mean style, where one is kept, towards the batch's."""
+        mean, decay = self.generator.mapping.w_avg, self.config.w_avg_decay
+        if mean is not None and decay is not None:
+            mean.lerp_(means["w"], 1 - decay)
+
+    def _synthesise(self, batch: Batch, phase: str) -> tuple[Tensor, Float[Tensor, "n s w"]]:
+        """Images, with fresh noise if any, and their styles; row 0 is never a mixed one."""
+        generator, share = self.generator, self.config.style_mixing
+        labels = batch.synthetic_labels
+        ws = mixed_styles(generator.mapping, batch, labels, phase, share, generator.num_ws)
+        synthesis, noise = self.generator.synthesis, None
+        if self.config.noise:
+            noise = drawn(batch, f"{phase}/noise", synthesis.noise_pixels)
+        return synthesis(ws, noise_mode="random", noise=noise), ws
+
+
+class Losses(StyleLosses):
+    """The losses of one pair of generator and discriminators."""
+
+    config: StyleGAN2Config
+
+    def __init__(self, networks: Networks, config: StyleGAN2Config, augment: Augment) -> None:
+        super().__init__(networks, config, augment)
         self.judges = cast(Mapping[str, Discriminator], dict(networks.discriminators.items()))
 
     def phases(self) -> list[Phase]:
@@ -107,12 +132,6 @@ class Losses:
             stats |= {"Loss/spread": penalty.detach(), "Progress/spread": ratio}
         stats["Loss/G/loss"] = total.detach()
         return LossTerms(total.mean(), stats, batch_stats={"w": ws[:, 0].detach()})
-
-    def update_style_mean(self, means: Mapping[str, Tensor]) -> None:
-        """Move the mean style, where one is kept, towards the batch's."""
-        mean, decay = self.generator.mapping.w_avg, self.config.w_avg_decay
-        if mean is not None and decay is not None:
-            mean.lerp_(means["w"], 1 - decay)
 
     def path_length(self, batch: Batch) -> LossTerms:
         """Penalise Jacobians whose length differs from its running mean, on every second image of
@@ -191,16 +210,6 @@ class Losses:
         if len(penalties) > 1:
             stats |= {f"Loss/r1_penalty/{m}": x.detach() for m, x in penalties.items()}
         return LossTerms(weighted.mean() * self.config.r1_interval, stats)
-
-    def _synthesise(self, batch: Batch, phase: str) -> tuple[Tensor, Float[Tensor, "n s w"]]:
-        """Images, with fresh noise if any, and their styles; row 0 is never a mixed one."""
-        generator, share = self.generator, self.config.style_mixing
-        labels = batch.synthetic_labels
-        ws = mixed_styles(generator.mapping, batch, labels, phase, share, generator.num_ws)
-        synthesis, noise = self.generator.synthesis, None
-        if self.config.noise:
-            noise = drawn(batch, f"{phase}/noise", synthesis.noise_pixels)
-        return synthesis(ws, noise_mode="random", noise=noise), ws
 
     @property
     def _spread(self) -> dict[str, Tensor]:
