@@ -191,6 +191,20 @@ def check_names(spec: ImageSpec) -> None:
         )
 
 
+def narrowed(spec: ImageSpec, config: ModelConfig, factor: int) -> ModelConfig | None:
+    """A configuration with all its channels divided by `factor`; None where a level would have none
+    left.
+    """
+    found: dict[str, int] = {}
+    for name, value in config:
+        least = max(spec.height, spec.width) if name.endswith("channel_base") else 1
+        if name.endswith(("channel_base", "channel_max")) and value is not None:
+            found[name] = value // factor
+            if found[name] < least:
+                return None
+    return config.model_copy(update=found)
+
+
 def _own(generator: nn.Module) -> StyleGenerator:
     assert isinstance(generator, StyleGenerator), "the family builds its own generator"
     return generator

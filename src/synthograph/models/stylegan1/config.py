@@ -112,15 +112,6 @@ class StyleGAN1Config(ModelConfig):
         """A Wasserstein critic's scores have no zero of their own."""
         return self.loss is Loss.LOGISTIC
 
-    def narrower(self, side: int, factor: int) -> "StyleGAN1Config | None":
-        """Networks for images of this longer side with channels divided by `factor`; None where a
-        level would have none left.
-        """
-        base, most = self.channel_base // factor, self.channel_max // factor
-        if base < side or most < 1:
-            return None
-        return self.model_copy(update={"channel_base": base, "channel_max": most})
-
 
 def sides_of(spec: ImageSpec) -> list[int]:
     """Longer side of every level, from the coarsest."""

@@ -9,7 +9,7 @@ from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models import base
 from synthograph.models.config import ModelConfig
-from synthograph.models.mapped import MappedFamily, check_names
+from synthograph.models.mapped import MappedFamily, check_names, narrowed
 from synthograph.models.stylegan1 import presets, transfer
 from synthograph.models.stylegan1.config import (
     StyleGAN1Config,
@@ -108,8 +108,8 @@ class StyleGAN1(MappedFamily):
         return config.model_dump(mode="json", include=set(transfer.INHERITED))
 
     def narrower(self, spec: ImageSpec, config: ModelConfig, factor: int) -> ModelConfig | None:
-        """See `StyleGAN1Config.narrower`."""
-        return _own(config).narrower(max(spec.height, spec.width), factor)
+        """See `narrowed`."""
+        return narrowed(spec, config, factor)
 
     def preset_names(self) -> Iterable[str]:
         """Names of the presets."""

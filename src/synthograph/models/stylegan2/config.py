@@ -136,18 +136,6 @@ class StyleGAN2Config(GeneratorConfig):
 
     group_setting: ClassVar[str] = "mbstd_group"
 
-    def narrower(self, side: int, factor: int) -> "StyleGAN2Config | None":
-        """Networks for images of this longer side with channels divided by `factor`; None where a
-        level would have none left.
-        """
-        bases, most = ("channel_base", "discriminator_channel_base"), "channel_max"
-        names = (*bases, most, f"discriminator_{most}")
-        found = {name: getattr(self, name) for name in names}
-        narrow = {name: value // factor for name, value in found.items() if value is not None}
-        if any(narrow.get(name, side) < side for name in bases) or min(narrow.values()) < 1:
-            return None
-        return self.model_copy(update=narrow)
-
     @property
     def group_size(self) -> int:
         """Images that share a minibatch standard deviation."""

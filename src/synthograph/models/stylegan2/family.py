@@ -11,7 +11,7 @@ from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models import base
 from synthograph.models.config import AdamConfig, ModelConfig
-from synthograph.models.mapped import MappedFamily, check_names
+from synthograph.models.mapped import MappedFamily, check_names, narrowed
 from synthograph.models.stylegan2 import convert, presets, transfer
 from synthograph.models.stylegan2.config import StyleGAN2Config
 from synthograph.models.stylegan2.networks import Discriminator, Generator, check_channels
@@ -94,8 +94,8 @@ class StyleGAN2(MappedFamily):
         return config.model_dump(mode="json", include=set(transfer.INHERITED))
 
     def narrower(self, spec: ImageSpec, config: ModelConfig, factor: int) -> ModelConfig | None:
-        """See `StyleGAN2Config.narrower`."""
-        return _own(config).narrower(max(spec.height, spec.width), factor)
+        """See `narrowed`."""
+        return narrowed(spec, config, factor)
 
     def preset_within(self, name: str, kimg: float) -> str:
         """See `presets.within`."""
