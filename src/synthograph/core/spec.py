@@ -53,6 +53,11 @@ class Grid(NamedTuple):
     width: int
     doublings: int
 
+    @property
+    def sides(self) -> list[int]:
+        """Longer side of every level, from the coarsest."""
+        return [max(self.height, self.width) << k for k in range(self.doublings + 1)]
+
 
 class ImageSpec(Config):
     """Height and width in pixels, channels per modality (in order) and bits per channel.

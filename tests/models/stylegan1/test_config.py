@@ -4,7 +4,7 @@ import pytest
 
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
-from synthograph.models.stylegan1.config import StyleGAN1Config, sides_of, value_at
+from synthograph.models.stylegan1.config import StyleGAN1Config, value_at
 from synthograph.models.stylegan1.family import StyleGAN1
 from synthograph.models.stylegan1.presets import preset
 from synthograph.training.config import RunConfig
@@ -46,7 +46,7 @@ def test_the_share_of_a_new_level_follows_from_the_images_seen() -> None:
 
 def test_growth_may_begin_and_end_elsewhere() -> None:
     spec = ImageSpec(height=48, width=96, modalities={"image": 1})
-    assert sides_of(spec) == [12, 24, 48, 96]
+    assert spec.grid.sides == [12, 24, 48, 96]
     model = run(spec, "progressive").model
     assert model.start_dimension == 12
     model = run(spec, "progressive", start_dimension=24, final_dimension=48).model
@@ -88,5 +88,5 @@ def test_names_that_all_families_have() -> None:
     assert preset("auto", KNEE) == preset("progressive", KNEE)
     small = preset("tiny", KNEE)
     assert small == preset("tiny-progressive", KNEE)
-    sizes = range(4, 1 + max(sides_of(KNEE)))
+    sizes = range(4, 1 + max(KNEE.grid.sides))
     assert small["model"]["start_dimension"] in sizes

@@ -113,19 +113,13 @@ class StyleGAN1Config(ModelConfig):
         return self.loss is Loss.LOGISTIC
 
 
-def sides_of(spec: ImageSpec) -> list[int]:
-    """Longer side of every level, from the coarsest."""
-    grid = spec.grid
-    return [max(grid.height, grid.width) << k for k in range(grid.doublings + 1)]
-
-
 def trained_levels(spec: ImageSpec, config: StyleGAN1Config) -> range:
-    """The levels that have a stage, as places in `sides_of`.
+    """The levels that have a stage, as places in `Grid.sides`.
 
     Raises:
         SettingError: there is no level of that size, or the last stage comes before the first.
     """
-    sides, places = sides_of(spec), []
+    sides, places = spec.grid.sides, []
     for name, default in (("start_dimension", sides[0]), ("final_dimension", sides[-1])):
         side = getattr(config, name) or default
         if side not in sides:

@@ -13,7 +13,6 @@ from synthograph.models.mapped import MappedFamily, check_names, narrowed
 from synthograph.models.stylegan1 import presets, transfer
 from synthograph.models.stylegan1.config import (
     StyleGAN1Config,
-    sides_of,
     trained_levels,
     value_at,
 )
@@ -61,7 +60,7 @@ class StyleGAN1(MappedFamily):
         levels, half = trained_levels(spec, own), own.progressive_stage
         number = min(images_seen // (2 * half), len(levels) - 1)
         into = images_seen - 2 * half * number
-        side = sides_of(spec)[levels[number]]
+        side = spec.grid.sides[levels[number]]
         return base.Stage(
             resolution=side,
             batch_scale=value_at(side, own.batch_scale),
@@ -85,7 +84,7 @@ class StyleGAN1(MappedFamily):
         """
         check_names(spec)
         own = _own(config)
-        side = sides_of(spec)[trained_levels(spec, own)[-1]]
+        side = spec.grid.sides[trained_levels(spec, own)[-1]]
         if own.channel_base < side:
             rule = f"must be at least {side}, the last longer side, or that level has no channels"
             raise SettingError("channel_base", rule, value=str(own.channel_base))

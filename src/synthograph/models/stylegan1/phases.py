@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from synthograph.models.base import Augment, Batch, LossTerms, Networks, NoiseMode, Phase, Stage
-from synthograph.models.stylegan1.config import R1_GAMMA, Loss, StyleGAN1Config, sides_of
+from synthograph.models.stylegan1.config import R1_GAMMA, Loss, StyleGAN1Config
 from synthograph.models.stylegan1.networks import Discriminator, Generator, Synthesis
 from synthograph.models.stylegan2.networks import Noise
 from synthograph.models.stylegan2.phases import drawn, mixed_styles, penalty_precision
@@ -33,7 +33,7 @@ class Losses:
         generator, discriminators = networks.generator, networks.discriminators
         assert isinstance(generator, Generator), "the family builds its own generator"
         self.networks, self.config, self.augment = networks, config, augment
-        self.generator, self.spec, self.sides = generator, generator.spec, sides_of(generator.spec)
+        self.generator, self.spec, self.sides = generator, generator.spec, generator.spec.grid.sides
         self.discriminators: dict[str, Discriminator] = {}
         for name, each in discriminators.items():
             assert isinstance(each, Discriminator), "and its own discriminators"

@@ -6,7 +6,6 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.models.stylegan1.config import sides_of
 from synthograph.ops.operations import BUNDLES
 
 FIRST_SIDE = 8
@@ -21,13 +20,13 @@ TINY_KIMG = 40
 
 
 def _start(spec: ImageSpec) -> int:
-    return min(sides_of(spec), key=lambda side: abs(side - FIRST_SIDE))
+    return min(spec.grid.sides, key=lambda side: abs(side - FIRST_SIDE))
 
 
 def _progressive(spec: ImageSpec) -> JsonObject:
     """As the knee project trained, of which the length follows the number of stages."""
     start = _start(spec)
-    stages = sum(side >= start for side in sides_of(spec))
+    stages = sum(side >= start for side in spec.grid.sides)
     adam = {"lr": 0.001, "beta1": 0.0, "beta2": 0.99, "eps": 1e-8}
     return {
         "model": {

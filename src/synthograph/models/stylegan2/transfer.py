@@ -71,19 +71,13 @@ def match_levels(target: ImageSpec, source: ImageSpec) -> list[int | None]:
     """For every level of the target, from the coarsest: the source's level of the nearest longer
     side, if it is within a factor of sqrt(2), else None.
     """
-    theirs = _sides(source)
+    theirs = source.grid.sides
     found: list[int | None] = []
-    for side in _sides(target):
+    for side in target.grid.sides:
         distances = [abs(math.log2(side / other)) for other in theirs]
         best = min(range(len(theirs)), key=distances.__getitem__)
         found.append(best if distances[best] < NEAR else None)
     return found
-
-
-def _sides(spec: ImageSpec) -> list[int]:
-    """Longer side of every level, from the coarsest."""
-    grid = spec.grid
-    return [max(grid.height, grid.width) << k for k in range(grid.doublings + 1)]
 
 
 def match_modalities(target: Mapping[str, int], source: Mapping[str, int]) -> dict[str, str]:
@@ -119,7 +113,7 @@ class _WeightMapper:
         self.target, self.source = target, source
         self.wanted, self.given = target.networks.tensors(), source.networks.tensors()
         self.levels = match_levels(target.spec, source.spec)
-        self.finest = len(_sides(source.spec)) - 1
+        self.finest = source.spec.grid.doublings
         self.modalities = match_modalities(target.spec.modalities, source.spec.modalities)
         self.classes = match_classes(target.condition, source.condition)
 
