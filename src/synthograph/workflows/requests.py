@@ -208,7 +208,8 @@ class PhantomRequest(Request):
     settings: Annotated[tuple[str, ...], Flag("--set")] = Field(
         (),
         description="further settings as name=value: site_shift, prevalence, confounders, "
-        "confounder_correlation, images_per_patient; of skin and knee also auroc, patient_effect",
+        "confounder_correlation, images_per_patient; of skin and knee also auroc, separation, "
+        "patient_effect",
     )
 
 

@@ -79,9 +79,10 @@ def test_calibration_inverts_the_population_auroc(wanted: float, prevalence: flo
     )
 
 
-def test_no_function_of_the_factors_beats_the_score() -> None:
+@pytest.mark.parametrize("separation", [0.0, 1.0])
+def test_no_function_of_the_factors_beats_the_score(separation: float) -> None:
     """The probabilities are calibrated, so ranking by them is the best (Neyman and Pearson)."""
-    phantoms = make("skin", count=12000, seed=2, images_per_patient=1)
+    phantoms = make("skin", count=12000, seed=2, images_per_patient=1, separation=separation)
     probability, positive = column(phantoms, "probability"), positives(phantoms)
     for low in np.arange(0, 1, 0.2):
         chosen = (probability >= low) & (probability < low + 0.2)
@@ -95,6 +96,21 @@ def test_score_is_the_documented_sum_of_factors(kind: str) -> None:
     score = standardised(phantoms) @ weights / np.linalg.norm(weights)
     np.testing.assert_allclose(score, column(phantoms, "score"), atol=0.02)
     assert score.std() == pytest.approx(1, abs=0.06)
+
+
+@pytest.mark.parametrize("kind", ["skin", "knee"])
+def test_classes_can_be_moved_apart(kind: str) -> None:
+    near, far = make(kind, count=3000, seed=1), make(kind, count=3000, seed=1, separation=2)
+    positive = positives(near)
+    np.testing.assert_array_equal(positive, positives(far))
+    moved = column(far, "score") - column(near, "score")
+    np.testing.assert_allclose(moved, np.where(positive, 1, -1), atol=1e-5)
+    free = next(f.name for f in near.factors if not f.weight)
+    np.testing.assert_array_equal(column(near, free), column(far, free))
+    weights = np.array([f.weight for f in far.factors])
+    score = standardised(far) @ weights / np.linalg.norm(weights)
+    np.testing.assert_allclose(score, column(far, "score"), atol=0.02)
+    assert auroc(score, positive) > 0.99
 
 
 @pytest.mark.parametrize("kind", ["skin", "knee"])

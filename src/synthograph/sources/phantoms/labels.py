@@ -10,7 +10,9 @@ which is the probit (liability threshold) model of Falconer 1965. The threshold 
 prevalence, a from the wanted AUROC. The patient's share changes neither marginal distribution, so
 the population AUROC of s is the one that was asked for; it is the largest that any function of a
 single image's factors reaches, because the label depends on them through s alone and its
-probability rises with s.
+probability rises with s. `separation` then moves s of the positive class up by half of it, and
+that of the other down, with the factors along the weights: classes that are plain to see, whose
+AUROC is larger than the one that was asked for.
 """
 
 import enum
@@ -123,6 +125,17 @@ def _probability(score: np.ndarray, signal: float, prevalence: float) -> np.ndar
     return ndtr((signal * score - threshold) / np.sqrt(max(1 - signal**2, 1e-12)))
 
 
+def _separated(
+    score: np.ndarray, signal: float, prevalence: float, separation: float
+) -> np.ndarray:
+    """Probability of the positive class at a score whose classes were moved apart (Bayes)."""
+    half = separation / 2
+    # normal densities at the scores before, without the factor that both have
+    positive = np.exp(half * score) * _probability(score - half, signal, prevalence)
+    negative = np.exp(-half * score) * (1 - _probability(score + half, signal, prevalence))
+    return positive / (positive + negative)
+
+
 def population_auroc(signal: float, prevalence: float) -> float:
     """AUROC of the noiseless score against the label in an infinite population.
 
@@ -186,6 +199,10 @@ def draw_population(
     unit = weights / np.linalg.norm(weights) if scored else weights
     score = np.sum(mixed[:, :-1] * unit, axis=1)
     liability = signal * score + np.sqrt(1 - signal**2) * mixed[:, -1]
+    positive = liability > ndtri(1 - prevalence)
+    apart = options.separation * np.where(positive, 0.5, -0.5)
+    mixed[:, :-1] += apart[:, None] * unit
+    score += apart
     c = options.confounder_correlation
     z = c * liability[:, None] + np.sqrt(1 - c**2) * own[:, len(share) :]
     values = {f.name: f.value(mixed[:, j]) for j, f in enumerate(factors)}
@@ -194,9 +211,9 @@ def draw_population(
         patient=patient,
         ordinal=ordinal,
         values=values,
-        positive=liability > ndtri(1 - prevalence),
+        positive=positive,
         score=score if scored else None,
-        probability=_probability(score, signal, prevalence),
+        probability=_separated(score, signal, prevalence, options.separation),
     )
 
 

@@ -9,6 +9,7 @@ from synthograph.core.config import Config
 
 NOT_OF_EYES = {
     "auroc": "an eye's class is its side, which its picture shows, so its best AUROC is 1",
+    "separation": "an eye's class is its side, of which there are two and nothing between",
     "patient_effect": "an eye's label has no noise, and what a patient's eyes share is fixed",
 }
 """Settings that eyes do not have, and why."""
@@ -50,6 +51,13 @@ class PhantomOptions(Config):
         gt=0.5,
         le=0.999,
         description="best possible AUROC of skin and knee labels, above 0.5, at most 0.999",
+    )
+    separation: float = Field(
+        0.0,
+        ge=0,
+        le=4,
+        description="how far the classes of skin and knee are moved apart, in standard deviations of "
+        "their score, 0 to 4; with any but 0 they differ more than `auroc` says",
     )
     prevalence: float | None = Field(
         None,
