@@ -82,10 +82,6 @@ class AnnotateAgreementResult(Result):
 def run(request: AnnotateAgreementRequest, *, progress: Progress) -> AnnotateAgreementResult:
     """Compare the masks of two painters.
 
-    Args:
-        request: whose masks.
-        progress: who listens meanwhile.
-
     Raises:
         UserError: a set cannot be read, both are of different images or classes, or no image was
             painted by both.

@@ -145,10 +145,6 @@ class AnnotateFromRealResult(Result):
 def run(request: AnnotateFromRealRequest, *, progress: Progress) -> AnnotateFromRealResult | None:
     """Project, compare and write.
 
-    Args:
-        request: which real images into the styles of which network.
-        progress: who listens meanwhile.
-
     Returns:
         What was made; None for a dry run.
 

@@ -100,10 +100,6 @@ class AnnotateImportResult(Result):
 def run(request: AnnotateImportRequest, *, progress: Progress) -> AnnotateImportResult:
     """Find, check and write masks.
 
-    Args:
-        request: where they are, and what their colours mean.
-        progress: who listens meanwhile.
-
     Raises:
         UserError: a mask cannot be read, does not fit its image or the classes, or is there
             already; then nothing is written.

@@ -72,10 +72,6 @@ class Reviewed:
 def run(request: AnnotateReviewRequest, *, progress: Progress) -> AnnotateReviewResult:
     """Draw the sheet.
 
-    Args:
-        request: of which archive, and how many.
-        progress: who listens meanwhile.
-
     Raises:
         UserError: the archive has no masks, or an option breaks a rule.
     """

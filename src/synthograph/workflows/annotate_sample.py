@@ -64,10 +64,6 @@ class AnnotateSampleResult(Result):
 def run(request: AnnotateSampleRequest, *, progress: Progress) -> AnnotateSampleResult:
     """Draw the images, order them and write them with their latents.
 
-    Args:
-        request: how many of which network, and how they are drawn.
-        progress: who listens meanwhile.
-
     Raises:
         UserError: an option breaks a rule, or the folder is there.
     """

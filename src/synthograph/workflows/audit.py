@@ -55,10 +55,6 @@ class AuditResult(Result):
 def run(request: AuditRequest, *, progress: Progress) -> AuditResult | CrossFoldResult | None:
     """Search synthetic images for memorised ones.
 
-    Args:
-        request: what to audit, and by what.
-        progress: who listens meanwhile.
-
     Returns:
         What was found; None for a dry run.
 

@@ -62,10 +62,6 @@ def run(request: AuthenticityRequest, *, progress: Progress) -> AuthenticityResu
     """Compare projections of training and held-out images, which are made first where a network
     and an archive are named.
 
-    Args:
-        request: which projections, or which network and archive.
-        progress: who listens meanwhile.
-
     Returns:
         What was found; None for a dry run.
 

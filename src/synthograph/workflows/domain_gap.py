@@ -43,10 +43,6 @@ class DomainGapResult(Result):
 def run(request: DomainGapRequest, *, progress: Progress) -> DomainGapResult | None:
     """Measure the gap of every pair of sets.
 
-    Args:
-        request: which sets, and by what.
-        progress: who listens meanwhile.
-
     Returns:
         What was found; None for a dry run.
 

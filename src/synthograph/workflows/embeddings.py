@@ -89,10 +89,6 @@ class ExportResult(Result):
 def run(request: EmbeddingsRequest, *, progress: Progress) -> PairsResult | ExportResult | None:
     """Export images, or compare pairs of vectors.
 
-    Args:
-        request: archives, or the two files of the vectors.
-        progress: who listens meanwhile.
-
     Returns:
         What was found or written; None for a dry run of an export.
 

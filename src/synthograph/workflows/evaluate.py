@@ -80,10 +80,6 @@ class EvaluateResult(Result):
 def run(request: EvaluateRequest, *, progress: Progress) -> EvaluateResult | None:
     """Evaluate synthetic images against real ones.
 
-    Args:
-        request: what to evaluate, and against what.
-        progress: who listens meanwhile.
-
     Returns:
         What was found; None for a dry run, and where features of a part only were extracted.
 

@@ -75,10 +75,6 @@ class GenerateResult(Result):
 def run(request: GenerateRequest, *, progress: Progress) -> GenerateResult:
     """Write all images, or a part of them, as an archive or as files.
 
-    Args:
-        request: which images of which network.
-        progress: who listens meanwhile.
-
     Raises:
         UserError: an option breaks a rule, or something is in the way.
         StoppedError: a signal came; it names the command that goes on.

@@ -68,10 +68,6 @@ class InterpolateResult(Result):
 def run(request: InterpolateRequest, *, progress: Progress) -> InterpolateResult | None:
     """Write a film.
 
-    Args:
-        request: what it shows.
-        progress: who listens meanwhile.
-
     Returns:
         What was written; None for a dry run.
 

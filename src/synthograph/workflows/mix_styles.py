@@ -57,10 +57,6 @@ class MixStylesResult(Result):
 def run(request: MixStylesRequest, *, progress: Progress) -> MixStylesResult:
     """Draw all mixtures of rows and columns.
 
-    Args:
-        request: which latents of which network, and which styles.
-        progress: who listens meanwhile.
-
     Raises:
         UserError: an option breaks a rule, a class is missing, latents are of another network, or
             the folder is there.

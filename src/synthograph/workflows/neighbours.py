@@ -87,10 +87,6 @@ class NeighboursResult(Result):
 def run(request: NeighboursRequest, *, progress: Progress) -> NeighboursResult:
     """Draw and measure the neighbours of one latent.
 
-    Args:
-        request: of which latent of which network, and how far.
-        progress: who listens meanwhile.
-
     Raises:
         UserError: an option breaks a rule, a class is missing, latents are of another network, or
             the folder is there.

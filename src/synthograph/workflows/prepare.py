@@ -239,10 +239,6 @@ def run(
 ) -> PrepareResult | PreparedPart | PreparePlan:
     """Write an archive, or a part of one.
 
-    Args:
-        request: what to make it of, and how.
-        progress: who listens meanwhile.
-
     Raises:
         UserError: an option, a file or the destination breaks a rule.
         StoppedError: after Ctrl-C; the same request continues.

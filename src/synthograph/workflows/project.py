@@ -74,10 +74,6 @@ class ProjectResult(Result):
 def run(request: ProjectRequest, *, progress: Progress) -> ProjectResult | None:
     """Project images of an archive, or image files.
 
-    Args:
-        request: which images into the styles of which network.
-        progress: who listens meanwhile.
-
     Returns:
         What was found; None for a dry run.
 

@@ -89,10 +89,6 @@ class _Plan:
 def run(request: TruncationRequest, *, progress: Progress) -> TruncationResult | None:
     """Measure a generator at several psi.
 
-    Args:
-        request: which generator, against what, at which psi.
-        progress: who listens meanwhile.
-
     Returns:
         What was found; None for a dry run. Features are kept, so that the same command after an
         interruption begins behind them.
