@@ -8,10 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from synthograph.cli.annotate import annotate
-from synthograph.cli.classify import classify
 from synthograph.cli.options import json_verb, plain_verb
-from synthograph.cli.segment import segment
 from synthograph.cli.usage import UsageError, explain
 from synthograph.cli.weights import weights
 from synthograph.core.console import say
@@ -35,35 +32,34 @@ app = typer.Typer(
 )
 VERBS = (
     *("demo", "phantom", "prepare", "split", "train", "generate", "evaluate", "audit"),
-    "authenticity",
-    *(
-        "domain_gap",
-        "directions",
-        "embeddings",
-        "interpolate",
-        "truncation",
-        "mix",
-        "project",
-        "study",
-        "search",
-        "report",
-        "film",
-        "convert",
-        "export",
-        "card",
-        "inspect",
-        "models",
-        "cohorts",
-        "doctor",
-    ),
-    *("mix_styles", "neighbours"),
+    *("authenticity", "domain_gap", "directions", "embeddings", "interpolate", "truncation"),
+    *("mix", "project", "study", "search", "report", "film", "convert", "export", "card"),
+    *("inspect", "models", "cohorts", "doctor", "mix_styles", "neighbours"),
 )
 WITH_JSON = ("inspect", "models", "cohorts")
 for name in VERBS:
     app.command()((json_verb if name in WITH_JSON else plain_verb)(request_of(name)))
-app.add_typer(annotate, name="annotate")
-app.add_typer(classify, name="classify")
-app.add_typer(segment, name="segment")
+GROUPS = {
+    "annotate": (
+        "Paint a few synthetic images, and get masks for thousands.",
+        ("sample", "import", "from-real", "agreement", "train", "generate", "review"),
+    ),
+    "classify": (
+        "Train a classifier, evaluate it on held-out patients, predict.",
+        ("train", "evaluate", "predict"),
+    ),
+    "segment": (
+        "Train a segmenter, evaluate it on held-out patients, write masks.",
+        ("train", "evaluate", "predict"),
+    ),
+}
+"""Command of several verbs -> its help, and the verbs."""
+for group, (words, verbs) in GROUPS.items():
+    several = typer.Typer(help=words)
+    for name in verbs:
+        request = request_of(f"{group}_{name.replace('-', '_')}")
+        several.command(name)(plain_verb(request))
+    app.add_typer(several, name=group)
 app.add_typer(weights, name="weights")
 
 
