@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from rich.table import Table
 from rich.text import Text
@@ -20,7 +19,6 @@ from synthograph.downstream import classifier
 from synthograph.downstream.classifier import Classifier, ClassifierInfo
 from synthograph.downstream.networks import backbone, default_backbone
 from synthograph.downstream.start import IMAGENET, published_file
-from synthograph.downstream.watcher import Watcher
 from synthograph.report.words import score_words
 from synthograph.stats import scores
 from synthograph.workflows.classify_network import NetworkJob
@@ -154,27 +152,9 @@ def _single_class(made: Made, classes: Sequence[str]) -> Iterator[str]:
         )
 
 
-class Job(Protocol):
-    """One way to a classifier. What cannot work is refused when it is made."""
-
-    def notes(self) -> list[str]:
-        """What to know of it."""
-        ...
-
-    def estimate(self) -> list[str]:
-        """How long it takes."""
-        ...
-
-    def make(self, progress: Progress, watcher: Watcher) -> Made:
-        """Do the work."""
-        ...
-
-    def clear(self) -> None:
-        """Remove what only an unfinished job needs."""
-        ...
-
-
-def job_of(request: ClassifyTrainRequest, train: ArchiveRows, validation: ArchiveRows) -> Job:
+def job_of(
+    request: ClassifyTrainRequest, train: ArchiveRows, validation: ArchiveRows
+) -> ProbeJob | NetworkJob:
     """The way that is asked for.
 
     Raises:
