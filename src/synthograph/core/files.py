@@ -112,6 +112,13 @@ def write_json(target: Path, data: Any) -> None:  # noqa: ANN401
     write_text(target, json.dumps(data, indent=2, allow_nan=False) + "\n")
 
 
+def placed(path: Path) -> Path:
+    """The path, with its folder made: not before all checks, so that a refusal leaves nothing."""
+    with disk_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """Have a file under a second name, which takes no space; a copy where names cannot be shared.
 

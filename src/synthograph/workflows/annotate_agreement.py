@@ -10,7 +10,7 @@ from rich.table import Table
 
 from synthograph.annotation.agreement import agreement
 from synthograph.core.errors import UserError
-from synthograph.core.files import refuse_output
+from synthograph.core.files import placed, refuse_output
 from synthograph.core.names import nearest
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
@@ -21,7 +21,6 @@ from synthograph.stats.masks import IGNORED
 from synthograph.workflows.annotate_requests import AnnotateAgreementRequest
 from synthograph.workflows.annotation_sets import OpenSet
 from synthograph.workflows.tables import table_lines
-from synthograph.workflows.trained import placed
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,13 @@ from synthograph.annotation.palettes import (
 )
 from synthograph.archive.png import decode_png
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes, write_json
+from synthograph.core.files import (
+    disk_errors,
+    placed,
+    refuse_unwritable_folder,
+    write_bytes,
+    write_json,
+)
 from synthograph.core.locks import Lock
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
@@ -355,9 +361,7 @@ def write_masks(
         for name, ids in masks.items():
             image = by_id[name]
             own = next(mask for mask in image.masks if mask.painter == painter)
-            path = folder / mask_place(image, own)
-            with disk_errors(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
+            path = placed(folder / mask_place(image, own))
             write_bytes(path, indexed_png(ids, about.classes))
         write_json(folder / PALETTE, palette.json())
         about.save(folder / SET)

@@ -14,7 +14,7 @@ from synthograph.archive.masked import MaskedImages, masked_images
 from synthograph.archive.png import decode_png
 from synthograph.core.contact_sheets import as_rgb, contact_sheet
 from synthograph.core.errors import UserError
-from synthograph.core.files import refuse_output, write_bytes
+from synthograph.core.files import placed, refuse_output, write_bytes
 from synthograph.core.heat import heated
 from synthograph.core.overlays import enlarged, overlay
 from synthograph.core.progress import Progress
@@ -27,7 +27,6 @@ from synthograph.sampling.records import UNCERTAINTY
 from synthograph.stats.masks import IGNORED
 from synthograph.workflows.annotate_requests import AnnotateReviewRequest
 from synthograph.workflows.annotation_pictures import SIDE, legend_of
-from synthograph.workflows.trained import placed
 
 MAX_PALETTE_BYTES, MAX_PICTURE = 1 << 20, 64 << 20
 

@@ -37,7 +37,7 @@ from synthograph.annotation.training import (
 )
 from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
-from synthograph.core.files import sha256_file
+from synthograph.core.files import placed, sha256_file
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
@@ -58,7 +58,7 @@ from synthograph.workflows.annotate_requests import AnnotateTrainRequest
 from synthograph.workflows.annotation_sets import OpenSet, drawn_digest
 from synthograph.workflows.latent_inputs import open_network
 from synthograph.workflows.tables import number, table_lines
-from synthograph.workflows.trained import placed, refuse_out
+from synthograph.workflows.trained import refuse_out
 
 HEADS = {"linear": LINEAR, "deep": DEEP, "published": PUBLISHED}
 TRIED = {"default": ("deep", "linear"), "linear": ("linear",), "published": ("published",)}

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from synthograph.archive.batches import ArchiveRows, open_rows
 from synthograph.core.errors import UserError
-from synthograph.core.files import sha256_file
+from synthograph.core.files import placed, sha256_file
 from synthograph.core.names import nearest
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
@@ -39,7 +39,6 @@ from synthograph.workflows.tables import number, table_lines, worded_lines
 from synthograph.workflows.trained import (
     history_of,
     noted_look,
-    placed,
     refuse_other_modalities,
     refuse_out,
     refuse_seen,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from synthograph.archive.png import encode_png
 from synthograph.core.contact_sheets import as_rgb
-from synthograph.core.files import new_folder, refuse_output, write_text
+from synthograph.core.files import new_folder, placed, refuse_output, write_text
 from synthograph.core.heat import predicted_picture
 from synthograph.core.outputs import refuse_other_kinds
 from synthograph.core.progress import Progress
@@ -25,7 +25,7 @@ from synthograph.workflows.classifying import Predicted, extractor_of, predict
 from synthograph.workflows.downstream_requests import ClassifyPredictRequest
 from synthograph.workflows.predict_inputs import Inputs, open_inputs, place
 from synthograph.workflows.tables import csv_text
-from synthograph.workflows.trained import placed, refuse_out
+from synthograph.workflows.trained import refuse_out
 
 UNLIKE = "unlike the training images"
 

@@ -11,6 +11,7 @@ from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.manifest import Row, count_labels
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
+from synthograph.core.files import placed
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.untrusted.documents import JsonObject
@@ -30,7 +31,6 @@ from synthograph.workflows.tables import number, table_lines
 from synthograph.workflows.trained import (
     draw_curves,
     few_groups,
-    placed,
     refuse_outputs,
     seen_digests,
     start_of,

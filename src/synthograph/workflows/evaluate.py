@@ -7,7 +7,7 @@ from pathlib import Path
 from synthograph.archive.parts import Part
 from synthograph.core.devices import Precision, pick_device
 from synthograph.core.errors import SynthographError, UserError
-from synthograph.core.files import disk_errors, refuse_output, refuse_unwritable
+from synthograph.core.files import disk_errors, placed, refuse_output, refuse_unwritable
 from synthograph.core.progress import Progress, Tracks
 from synthograph.core.request import Result, keeping
 from synthograph.features import registry
@@ -267,9 +267,7 @@ def _write(run: Path | None, evaluation: Evaluation, out: Path | None) -> Iterat
     yields a line for each.
     """
     if out is not None:
-        with disk_errors(out):
-            out.parent.mkdir(parents=True, exist_ok=True)
-        evaluation.save(out)
+        evaluation.save(placed(out))
         yield f"{out}"
     lines = evaluation.results
     published = [line for line in lines if isinstance(line, PublishedMeasure)]

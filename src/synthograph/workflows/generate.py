@@ -9,24 +9,25 @@ from pathlib import Path
 from synthograph.archive.parts import Part
 from synthograph.archive.writer import refuse_destination
 from synthograph.core.errors import StoppedError, UserError
-from synthograph.core.files import sha256_file
+from synthograph.core.files import (
+    disk_errors,
+    placed,
+    refuse_output,
+    sha256_file,
+    write_bytes,
+)
 from synthograph.core.outputs import is_packed, refuse_other_kinds
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result, keeping
 from synthograph.core.signals import StopRequest
 from synthograph.core.spec import MASKS
+from synthograph.core.untrusted.arrays import SUFFIX
 from synthograph.models.snapshot import Snapshot
 from synthograph.sampling import generate as sampling
 from synthograph.sampling.latents import Latents, Rendering, Space, joined, labels_of
 from synthograph.sampling.seeds import parse_seeds
-from synthograph.workflows.grid import refuse_grid, write_picture
-from synthograph.workflows.latent_inputs import (
-    open_network,
-    read_latents,
-    refuse_latents,
-    rendering_of,
-    write_latents,
-)
+from synthograph.workflows.grid import refuse_grid
+from synthograph.workflows.latent_inputs import open_network, read_latents, rendering_of
 from synthograph.workflows.processes import in_parts
 from synthograph.workflows.requests import MAX_IMAGES, GenerateRequest, Seeds
 
@@ -201,9 +202,15 @@ def _save_latents(
     """Write the latents of all images, where these can be written, and note their file."""
     sampling.check_request(snapshot, images)
     data = sampling.latents_to_save(snapshot, images)
-    refuse_latents(path, data, "--save-latents")
+    if path.suffix != SUFFIX:
+        raise UserError(
+            f"--save-latents {path}: latents are {SUFFIX} files; name it {path}{SUFFIX}"
+        )
+    with disk_errors(path):  # the same bytes are what an interrupted command leaves
+        if not (path.is_file() and path.read_bytes() == data):
+            refuse_output(path, "--save-latents", file=True)
     _claim(snapshot, images, request)
-    write_latents(path, data)
+    write_bytes(placed(path), data)
     return replace(images, files={**images.files, hashlib.sha256(data).hexdigest(): path.name})
 
 
@@ -261,7 +268,8 @@ def _draw(snapshot: Snapshot, images: sampling.ImageRequest, grid: Path, stop: S
                 "the same command with another --outdir draws it"
             )
         drawn += batch
-    write_picture(grid, sampling.draw_contact_sheet(snapshot, drawn, columns=COLUMNS))
+    picture = sampling.draw_contact_sheet(snapshot, drawn, columns=COLUMNS)
+    write_bytes(placed(grid), picture)
 
 
 def seeds_and_classes(request: Seeds, classes: Sequence[str]) -> list[sampling.Job]:

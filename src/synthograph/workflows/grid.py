@@ -6,7 +6,7 @@ from synthograph.archive.gallery import gallery
 from synthograph.archive.reader import open_archive
 from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, refuse_output, write_bytes
+from synthograph.core.files import placed, refuse_output, write_bytes
 
 
 def refuse_grid(grid: Path | None, option: str = "--grid", *, replace: bool = False) -> None:
@@ -24,11 +24,4 @@ def refuse_grid(grid: Path | None, option: str = "--grid", *, replace: bool = Fa
 
 def draw_grid(archive: Path, grid: Path) -> None:
     """A contact sheet of an archive, a row per class."""
-    write_picture(grid, contact_sheet(gallery(open_archive(archive))))
-
-
-def write_picture(path: Path, png: bytes) -> None:
-    """Write a picture, and make its folder where there is none."""
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, png)
+    write_bytes(placed(grid), contact_sheet(gallery(open_archive(archive))))

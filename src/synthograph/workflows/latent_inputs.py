@@ -1,20 +1,16 @@
 """What all latent tools begin with: the network, how it draws, and latents as people name them."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from synthograph.core.devices import Precision, pick_device
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, refuse_output, write_bytes
 from synthograph.core.progress import Progress
-from synthograph.core.untrusted.arrays import SUFFIX
 from synthograph.models.base import NoiseMode, TruncationCenter
 from synthograph.models.published import licence, locate, named, refuse_misspelt
 from synthograph.models.snapshot import Snapshot, load
 from synthograph.models.snapshot_files import find_snapshot
 from synthograph.sampling import latents
 from synthograph.sampling.latents import Latents, Rendering, Space
-from synthograph.sampling.seeds import parse_seeds
 from synthograph.workflows.latent_requests import Drawn, Rendered
 
 
@@ -109,63 +105,4 @@ def read_latents(
             f"note: {path} does not say which network its latents are of; if they are of another "
             f"one than {snapshot.path.name}, the images mean nothing"
         )
-    return found
-
-
-def refuse_latents(path: Path, data: bytes, option: str) -> None:
-    """Refuse a file for latents, unless the same bytes are there, as an interrupted command leaves
-    them.
-
-    Args:
-        path: the file to be.
-        data: see `Latents.packed`.
-        option: what people call the file.
-
-    Raises:
-        UserError: it is no `.npz`, or another file is there.
-    """
-    if path.suffix != SUFFIX:
-        raise UserError(f"{option} {path}: latents are {SUFFIX} files; name it {path}{SUFFIX}")
-    with disk_errors(path):
-        if not (path.is_file() and path.read_bytes() == data):
-            refuse_output(path, option, file=True)
-
-
-def write_latents(path: Path, data: bytes) -> None:
-    """Write the bytes of latents; the file's folder is made if it is missing."""
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, data)
-
-
-def latents_of(
-    snapshot: Snapshot,
-    sources: Sequence[str],
-    label: str | None,
-    progress: Progress,
-    *,
-    option: str,
-    named: str = "seed{:04d}",
-) -> list[Latents]:
-    """Latents as a command names them, one set for each source.
-
-    Args:
-        snapshot: the network.
-        sources: each seeds such as `0-3,7`, or a file of latents, `NAME.npz`.
-        label: class of all; None takes that which a file records.
-        progress: who is told what files do not say.
-        option: what people call the sources, for messages.
-        named: what a seed's latent is called.
-
-    Raises:
-        UserError: a source is neither, or a class is missing.
-    """
-    found = []
-    for text in sources:
-        if text.lower().endswith(SUFFIX):
-            some = read_latents(Path(text), snapshot, progress).of_class(label)
-        else:
-            seeds = parse_seeds(text, option)
-            some = latents.of_seeds(snapshot, seeds, [label] * len(seeds), named)
-        found.append(some)
     return found

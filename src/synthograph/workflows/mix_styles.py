@@ -12,13 +12,23 @@ from synthograph.core.files import new_folder, refuse_output
 from synthograph.core.outputs import refuse_other_kinds
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
+from synthograph.core.untrusted.arrays import SUFFIX
 from synthograph.models.snapshot import Snapshot
 from synthograph.report.words import several
-from synthograph.sampling.latents import Latents, Rendering, as_styles, joined, render, space_of
+from synthograph.sampling.latents import (
+    Latents,
+    Rendering,
+    as_styles,
+    joined,
+    of_seeds,
+    render,
+    space_of,
+)
 from synthograph.sampling.mixing import mix, parse_styles
 from synthograph.sampling.naming import file_head, refuse_same_names
 from synthograph.sampling.pictures import write_pngs
-from synthograph.workflows.latent_inputs import class_of, latents_of, open_styled
+from synthograph.sampling.seeds import parse_seeds
+from synthograph.workflows.latent_inputs import class_of, open_styled, read_latents
 from synthograph.workflows.latent_requests import MixStylesRequest
 
 GRID, LATENTS = "grid.png", "latents.npz"
@@ -83,14 +93,20 @@ def run(request: MixStylesRequest, *, progress: Progress) -> MixStylesResult:
 def _side(
     snapshot: Snapshot, request: MixStylesRequest, how: Rendering, side: str, progress: Progress
 ) -> Latents:
-    """Styles of the rows or of the columns."""
+    """Styles of the rows or of the columns: of seeds such as `0-3,7`, and of files of latents."""
     option, own = f"--{side}s", f"--{side}-class"
     sources: Sequence[str] = getattr(request, f"{side}s")
     named = getattr(request, f"{side}_class")
     label = class_of(snapshot, request.of_class, "--class")
     if named is not None:
         label = class_of(snapshot, named, own)
-    found = latents_of(snapshot, sources, label, progress, option=option, named="{}")
+    found = []
+    for text in sources:
+        if text.lower().endswith(SUFFIX):
+            found.append(read_latents(Path(text), snapshot, progress).of_class(label))
+        else:
+            seeds = parse_seeds(text, option)
+            found.append(of_seeds(snapshot, seeds, [label] * len(seeds), "{}"))
     result = as_styles(snapshot, found, how)
     return replace(result, names=tuple(map(file_head, result.names)))
 

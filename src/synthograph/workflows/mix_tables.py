@@ -13,6 +13,7 @@ from synthograph.archive.manifest import count_labels
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.cache import cache_part
 from synthograph.core.errors import UserError
+from synthograph.core.files import placed
 from synthograph.core.progress import Progress
 from synthograph.core.untrusted.documents import parse_csv, read_office_text
 from synthograph.workflows import prepare
@@ -119,10 +120,9 @@ def open_set(path: Path, progress: Progress, *, link: bool) -> Archive:
         digest.update(f"{file}\n{status.st_size} {status.st_mtime_ns}\n".encode())
     dest = cache_part("tables") / digest.hexdigest()[:32] / f"{path.stem}.zip"
     if not dest.exists():
-        dest.parent.mkdir(parents=True, exist_ok=True)
         request = PrepareRequest(
             source=table.folder,
-            dest=dest,
+            dest=placed(dest),
             labels=path,
             column=(f"file={FILE}", f"label={table.label}"),
             invariant=("none",),

@@ -11,7 +11,7 @@ from synthograph.archive.batches import open_rows
 from synthograph.archive.masked import MaskedImages, masked_images
 from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.devices import pick_device
-from synthograph.core.files import sha256_file, write_bytes, write_text
+from synthograph.core.files import placed, sha256_file, write_bytes, write_text
 from synthograph.core.overlays import legend
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
@@ -43,7 +43,6 @@ from synthograph.workflows.tables import csv_text, number, worded_lines
 from synthograph.workflows.trained import (
     history_of,
     noted_look,
-    placed,
     refuse_other_modalities,
     refuse_out,
     refuse_seen,

@@ -15,7 +15,7 @@ from synthograph.archive.masked import MOST, MaskedImages, masked_images
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
-from synthograph.core.files import remove
+from synthograph.core.files import placed, remove
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
@@ -35,7 +35,6 @@ from synthograph.workflows.trained import (
     draw_curves,
     estimated,
     few_groups,
-    placed,
     refuse_outputs,
     seen_digests,
     training_parts,

@@ -8,11 +8,11 @@ import numpy as np
 from synthograph.archive.reader import Archive
 from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.errors import UserError
+from synthograph.core.files import placed, write_bytes
 from synthograph.core.record import SourceItem
 from synthograph.sources.base import SourceFile
 from synthograph.sources.slide_regions import colours_of
 from synthograph.sources.slides import sketch
-from synthograph.workflows.grid import write_picture
 from synthograph.workflows.slide_table import slide_name, tiles_by_slide
 
 _SIDE = 400
@@ -52,4 +52,4 @@ def draw_slides(items: Sequence[SourceItem], archive: Archive, path: Path) -> No
     words = [captions[i : i + _ROW] for i in starts]
     regions = shown[0][0].reading.slides.regions if shown[0][0].reading.slides else None
     legend = list(colours_of(regions).items()) if regions else []
-    write_picture(path, contact_sheet(rows, factor=1, captions=words, legend=legend))
+    write_bytes(placed(path), contact_sheet(rows, factor=1, captions=words, legend=legend))

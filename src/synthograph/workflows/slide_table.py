@@ -9,7 +9,7 @@ import numpy as np
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, write_text
+from synthograph.core.files import placed, write_text
 from synthograph.core.record import SourceItem
 from synthograph.sources.readers import FileDecoder
 from synthograph.sources.slides import stem_of
@@ -59,9 +59,7 @@ def write_slides(
         told += [counts.get(why, 0) for why in reasons]
         pairs = () if stain is None else zip(stain.mean, stain.spread, strict=True)
         rows.append([*told, *(f"{value:.3f}" for pair in pairs for value in pair)])
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, csv_text(head, rows))
+    write_text(placed(path), csv_text(head, rows))
     return [f"{path}", *_said(stains, channels)]
 
 

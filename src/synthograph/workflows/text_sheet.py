@@ -12,12 +12,11 @@ from synthograph.archive.manifest import SOURCE_FILE
 from synthograph.archive.reader import open_archive
 from synthograph.archive.writer import write_table
 from synthograph.core.contact_sheets import as_rgb, contact_sheet
-from synthograph.core.files import remove
+from synthograph.core.files import remove, write_bytes
 from synthograph.core.names import first_few
 from synthograph.core.record import SourceItem, array_of, in_bits
 from synthograph.sources.lettering import find_lines
 from synthograph.sources.text_check import METADATA, SEPARATOR, TEXT
-from synthograph.workflows.grid import write_picture
 
 _SIDE, _ROW, _BOX = 256, 4, (255, 0, 0)
 MAX_SHOWN = 200
@@ -108,7 +107,7 @@ def _draw(items: Sequence[SourceItem], path: Path) -> None:
     starts = range(0, len(pictures), _ROW)
     rows = [("", pictures[i : i + _ROW]) for i in starts]
     words = [captions[i : i + _ROW] for i in starts]
-    write_picture(path, contact_sheet(rows, factor=1, captions=words))
+    write_bytes(path, contact_sheet(rows, factor=1, captions=words))
 
 
 def _marked(item: SourceItem) -> np.ndarray:

@@ -11,7 +11,7 @@ from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.ledger import note_look, told
 from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, refuse_output, sha256_file, write_bytes
+from synthograph.core.files import placed, refuse_output, sha256_file, write_bytes
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
 from synthograph.core.untrusted.documents import JsonObject
@@ -45,13 +45,6 @@ def refuse_out(path: Path, ending: str, option: str = "--out") -> None:
     if path.suffix.lower() != ending:
         raise UserError(f"{option} {path}: name it {path.with_suffix(ending).name}")
     refuse_output(path, option, file=True)
-
-
-def placed(path: Path) -> Path:
-    """The path, with its folder made: not before all checks, so that a refusal leaves nothing."""
-    with disk_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def unfinished(out: Path) -> Path:
