@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich import box
-from rich.table import Table
 
 from synthograph.annotation.agreement import agreement
 from synthograph.core.errors import UserError
@@ -20,7 +18,7 @@ from synthograph.results.annotations import PaintedMask, PainterAgreement
 from synthograph.stats.masks import IGNORED
 from synthograph.workflows.annotate_requests import AnnotateAgreementRequest
 from synthograph.workflows.annotation_sets import OpenSet
-from synthograph.workflows.tables import table_lines
+from synthograph.workflows.tables import rows_lines
 
 
 @dataclass(frozen=True)
@@ -59,16 +57,13 @@ class AnnotateAgreementResult(Result):
 
     def lines(self) -> Iterator[str]:
         """A row for every class, and what was compared."""
-        table = Table(box=box.SIMPLE, pad_edge=False)
-        table.add_column("class")
-        for head in ("Dice", "95 % interval", "images", "in one only"):
-            table.add_column(head, justify="right")
+        rows = []
         for each in self.found.classes:
-            ends = each.interval
+            ends, name = each.interval, each.of_class or "mean"
             shown = "" if ends is None else f"{number(ends.low)} to {number(ends.high)}"
-            name = each.of_class or "mean"
-            table.add_row(name, number(each.dice), shown, str(each.images), str(each.missing))
-        yield from table_lines(table)
+            rows.append((name, number(each.dice), shown, each.images, each.missing))
+        head = ("class", "Dice", "95 % interval", "images", "in one only")
+        yield from rows_lines(head, rows, framed=False)
         only = self.found.only_first + self.found.only_second
         yield (
             f"{several(self.found.images, 'image')} that both painted, {only} that one did; "

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Num, UInt8
-from rich import box
-from rich.table import Table
 
 from synthograph.annotation.likeness import Likeness, likeness
 from synthograph.annotation.palettes import Palette, of_names
@@ -50,7 +48,7 @@ from synthograph.workflows.latent_requests import ProjectRequest
 from synthograph.workflows.project_files import RESULT
 from synthograph.workflows.projected import ProjectedSet
 from synthograph.workflows.segment_train import classes_of
-from synthograph.workflows.tables import table_lines
+from synthograph.workflows.tables import rows_lines
 
 PAINTER = "real"
 """Who painted the masks of real images."""
@@ -110,17 +108,15 @@ class AnnotateFromRealResult(Result):
 
     def lines(self) -> Iterator[str]:
         """How well each agrees, and how many do."""
-        table = Table(box=box.SIMPLE, pad_edge=False)
-        table.add_column("image")
-        for head in ("least alike", "distance", f"moved by {several(self.max_move, 'pixel')}", ""):
-            table.add_column(head, justify="right")
+        rows = []
         for each in self.judged[:MAX_LINES]:
-            verdict = "" if each.found.agrees else "left out"
-            found = each.found
+            found, verdict = each.found, "" if each.found.agrees else "left out"
             name = self.about.classes[found.of_class].name
             numbers = (number(found.distance), number(found.floor))
-            table.add_row(each.pair.file, name, *numbers, verdict)
-        yield from table_lines(table)
+            rows.append((each.pair.file, name, *numbers, verdict))
+        moved = f"moved by {several(self.max_move, 'pixel')}"
+        head = ("image", "least alike", "distance", moved, "")
+        yield from rows_lines(head, rows, framed=False)
         if len(self.judged) > MAX_LINES:
             yield f"and {len(self.judged) - MAX_LINES} more"
         out = [each.pair.file for each in self.judged if not each.found.agrees]

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.table import Column, Table
-from rich.text import Text
 
 from synthograph.annotation import mask_generator
 from synthograph.annotation.features import FeatureSource
@@ -46,7 +44,7 @@ from synthograph.workflows.annotate_requests import AnnotateGenerateRequest
 from synthograph.workflows.generate import FINISHING, seeds_and_classes
 from synthograph.workflows.latent_inputs import open_styled
 from synthograph.workflows.processes import in_parts
-from synthograph.workflows.tables import table_lines
+from synthograph.workflows.tables import rows_lines
 
 SHARE = "share."
 """How columns of the manifest begin that hold the share of the pixels of a class."""
@@ -79,11 +77,9 @@ class AnnotateGenerateResult(Result):
     def lines(self) -> Iterator[str]:
         """How many images are where, and what their masks hold."""
         if self.shares:
-            heads = ("mean share of pixels", "smallest", "largest")
-            table = Table("class", *(Column(each, justify="right") for each in heads))
-            for name, *numbers in self.shares:
-                table.add_row(Text(name), *(f"{each:.2%}" for each in numbers))
-            yield from table_lines(table)
+            head = ("class", "mean share of pixels", "smallest", "largest")
+            rows = ((name, *(f"{each:.2%}" for each in shares)) for name, *shares in self.shares)
+            yield from rows_lines(head, rows)
         if self.left_out:
             yield f"left out as too similar to a training image: {self.left_out}"
         if self.withheld:

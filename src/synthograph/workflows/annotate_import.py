@@ -6,8 +6,6 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import UInt8
-from rich import box
-from rich.table import Table
 
 from synthograph.annotation.importing import (
     Found,
@@ -60,7 +58,7 @@ from synthograph.workflows.annotation_sets import (
     mask_digest,
     mask_place,
 )
-from synthograph.workflows.tables import table_lines
+from synthograph.workflows.tables import rows_lines
 
 MAX_PALETTE_BYTES = 1 << 20
 MAX_LINES = 24
@@ -88,13 +86,10 @@ class AnnotateImportResult(Result):
 
     def lines(self) -> Iterator[str]:
         """Class shares of each image, notes, and how many masks the set has."""
-        table = Table(box=box.SIMPLE, pad_edge=False)
-        table.add_column("image")
-        for name in (*(each.name for each in self.about.classes), "ignored"):
-            table.add_column(name, justify="right")
-        for name, shares in list(self.shares.items())[:MAX_LINES]:
-            table.add_row(name, *(f"{share:.1%}" for share in shares))
-        yield from table_lines(table)
+        head = ("image", *(each.name for each in self.about.classes), "ignored")
+        shown = list(self.shares.items())[:MAX_LINES]
+        rows = ((name, *(f"{share:.1%}" for share in shares)) for name, shares in shown)
+        yield from rows_lines(head, rows, framed=False)
         if len(self.shares) > MAX_LINES:
             yield f"and {len(self.shares) - MAX_LINES} more"
         yield from self.notes

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.table import Column, Table
-from rich.text import Text
 from torch import Tensor
 
 from synthograph.annotation import mask_generator
@@ -57,7 +55,7 @@ from synthograph.stats.masks import IGNORED
 from synthograph.workflows.annotate_requests import AnnotateTrainRequest
 from synthograph.workflows.annotation_sets import OpenSet, drawn_digest
 from synthograph.workflows.latent_inputs import open_network
-from synthograph.workflows.tables import number, table_lines
+from synthograph.workflows.tables import number, rows_lines
 from synthograph.workflows.trained import refuse_out
 
 HEADS = {"linear": LINEAR, "deep": DEEP, "published": PUBLISHED}
@@ -87,15 +85,14 @@ class AnnotateTrainResult(Result):
 
     def lines(self) -> Iterator[str]:
         """What is painted of every class, what to expect, and which head it is."""
-        right = (Column(name, justify="right") for name in ("images", "share of pixels"))
-        table = Table("class", *right, Column("expected Dice (95 % interval)", justify="right"))
+        rows = []
         for each in self.info.forecasts:
             said = "" if each.dice is None else number(each.dice)
             if each.ends is not None:
                 said += f" ({number(each.ends.low)} to {number(each.ends.high)})"
-            row = (each.of_class, str(each.painted), f"{each.share:.2%}", said)
-            table.add_row(*map(Text, row))
-        yield from table_lines(table)
+            rows.append((each.of_class, each.painted, f"{each.share:.2%}", said))
+        head = ("class", "images", "share of pixels", "expected Dice (95 % interval)")
+        yield from rows_lines(head, rows)
         for trial in self.info.trials:
             dice = "" if trial.dice is None else f", mean Dice of images left out {trial.dice:.3f}"
             taken = " (taken)" if trial.chosen else ""

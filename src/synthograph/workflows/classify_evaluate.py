@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from rich.table import Column, Table
-from rich.text import Text
 
 from synthograph.archive.batches import ArchiveRows, open_rows
 from synthograph.core.errors import UserError
@@ -35,7 +33,7 @@ from synthograph.stats.scores import Predictions
 from synthograph.workflows.classifying import extractor_of, predict, predictions_of
 from synthograph.workflows.downstream_requests import ClassifyEvaluateRequest
 from synthograph.workflows.scoring import levels_of, parts_of, scored
-from synthograph.workflows.tables import number, table_lines, worded_lines
+from synthograph.workflows.tables import number, rows_lines, worded_lines
 from synthograph.workflows.trained import (
     history_of,
     noted_look,
@@ -60,7 +58,8 @@ class ClassifyEvaluateResult(Result):
             yield from worded_lines(each)
         for title, counts in confusions(found).items():
             yield title
-            yield from table_lines(_confusion(found.classes, counts))
+            rows = ((name, *row) for name, row in zip(found.classes, counts, strict=True))
+            yield from rows_lines(("true class", *found.classes), rows)
         yield f"calibration error: {number(found.calibration.error)}"
         yield from (f"note: {note}" for note in found.notes)
         if self.out is not None:
@@ -228,10 +227,3 @@ def _estimated(found: Estimate) -> Estimated:
 
 def _shown(classes: Sequence[str]) -> range:
     return range(1, 2) if len(classes) == 2 else range(len(classes))
-
-
-def _confusion(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Table:
-    table = Table("true class", *(Column(Text(name), justify="right") for name in classes))
-    for name, row in zip(classes, counts, strict=True):
-        table.add_row(Text(name), *map(str, row))
-    return table

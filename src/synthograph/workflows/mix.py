@@ -6,9 +6,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.table import Column, Table
-from rich.text import Text
-
 from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.linked import Pick, numbered, refuse_inputs, write_copied, write_linked
 from synthograph.archive.manifest import UNLABELLED, Row, count_labels
@@ -32,7 +29,7 @@ from synthograph.workflows.leaks import (
 )
 from synthograph.workflows.mix_tables import open_set, refuse_real_table
 from synthograph.workflows.requests import MAX_IMAGES
-from synthograph.workflows.tables import table_lines
+from synthograph.workflows.tables import rows_lines
 
 DUPLICATE_OF = "duplicate_of"
 """Column of repeated real images: the file in the real archive."""
@@ -68,12 +65,11 @@ class MixResult(Result):
     def lines(self) -> Iterator[str]:
         """Images of the training split by class, before and after."""
         joined = "repeated" if self.control is Control.DUPLICATES else "synthetic"
-        heads = ("real", "real kept", joined, "in all")
-        table = Table("training images", *(Column(head, justify="right") for head in heads))
+        rows = []
         for name, before in self.real.items():
-            row = before, self.kept[name], self.added[name]
-            table.add_row(Text(name), *map(str, row), str(row[1] + row[2]))
-        yield from table_lines(table)
+            kept, added = self.kept[name], self.added[name]
+            rows.append((name, before, kept, added, kept + added))
+        yield from rows_lines(("training images", "real", "real kept", joined, "in all"), rows)
         yield from (f"note: {note}" for note in self.notes)
         if self.dest is not None:
             yield f"{self.dest}"

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich import box
-from rich.table import Table
 from torch import Tensor
 
 from synthograph.core.contact_sheets import as_rgb, contact_sheet
@@ -28,7 +26,7 @@ from synthograph.sampling.pictures import write_pngs
 from synthograph.sampling.seeds import parse_seeds
 from synthograph.workflows.latent_inputs import class_of, open_styled, read_latents
 from synthograph.workflows.latent_requests import NeighboursRequest
-from synthograph.workflows.tables import csv_text, table_lines
+from synthograph.workflows.tables import csv_text, rows_lines
 
 SHEET, TABLE, LATENTS, CENTRE = "sheet.png", "neighbours.csv", "latents.npz", "centre"
 OTHERS = "other seeds"
@@ -69,17 +67,14 @@ class NeighboursResult(Result):
     def lines(self) -> Iterator[str]:
         """Medians of all distances, and what is where."""
         names = list(self.neighbours[0].measured)
-        unit = sampling.UNITS[self.space]
-        table = Table(box=box.SIMPLE, pad_edge=False)
-        table.add_column(f"distance in {self.space}, {unit}")
-        for name in names:
-            table.add_column(f"{name}, median", justify="right")
+        first, rows = f"distance in {self.space}, {sampling.UNITS[self.space]}", []
         for distance, some in itertools.groupby(self.neighbours, lambda each: each.distance):
-            rows = [each.measured for each in some]
-            medians = (float(np.median([row[name] for row in rows])) for name in names)
-            head = OTHERS if distance is None else f"{distance:g}"
-            table.add_row(head, *(f"{number:.3g}" for number in medians))
-        yield from table_lines(table)
+            found = [each.measured for each in some]
+            medians = (float(np.median([row[name] for row in found])) for name in names)
+            asked = OTHERS if distance is None else f"{distance:g}"
+            rows.append((asked, *(f"{number:.3g}" for number in medians)))
+        head = (first, *(f"{name}, median" for name in names))
+        yield from rows_lines(head, rows, framed=False)
         count = sum(each.distance is not None for each in self.neighbours)
         yield f"{self.outdir}: {count} neighbours, {SHEET}, {TABLE}, {LATENTS}"
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.measure import Measurement
 from rich.table import Column, Table
@@ -41,14 +42,24 @@ def table_lines(table: RenderableType, width: int = WIDTH) -> Iterator[str]:
     yield from (line.rstrip() for line in drawn.get().splitlines())
 
 
+def rows_lines(
+    head: Sequence[str], rows: Iterable[Iterable[object]], *, framed: bool = True
+) -> Iterator[str]:
+    """Rows as a terminal shows them, the first column to the left and all others to the right, with
+    a frame or only a line below the head; brackets in names are no markup.
+    """
+    first, *others = map(Text, head)
+    columns = (Column(first), *(Column(each, justify="right") for each in others))
+    table = Table(*columns, box=box.HEAVY_HEAD if framed else box.SIMPLE, pad_edge=framed)
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    yield from table_lines(table)
+
+
 def worded_lines(words: TableText) -> Iterator[str]:
     """A table of the page as a terminal shows it, with its title and notes."""
-    first, *others = words.head
-    table = Table(first, *(Column(Text(head), justify="right") for head in others))
-    for row in words.rows:
-        table.add_row(*map(Text, row))
     yield words.title
-    yield from table_lines(table)
+    yield from rows_lines(words.head, words.rows)
     yield from (f"note: {note}" for note in words.notes)
 
 
