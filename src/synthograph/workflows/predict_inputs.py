@@ -6,9 +6,10 @@ import shlex
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -58,29 +59,45 @@ class Inputs:
         if not self.left_out:
             return ""
         name, reason = next(iter(self.left_out.items()))
-        count, some = len(self.left_out), first_few(self.left_out)
-        return f"{count} files were left out: {some} ({name}: {reason})"
+        count = "1 file was" if len(self.left_out) == 1 else f"{len(self.left_out)} files were"
+        return f"{count} left out: {first_few(self.left_out)} ({name}: {reason})"
+
+
+@contextmanager
+def images_of(data: str, prepared: Callable[[Path, Path], Inputs]) -> Iterator[Inputs]:
+    """The images of an archive, or image files; what is prepared for it is removed at the end.
+
+    Args:
+        data: what people typed.
+        prepared: image files and an empty folder to what is prepared there.
+
+    Raises:
+        UserError: there is no image.
+    """
+    path, split = path_and_split(data)
+    if not path.exists():
+        raise UserError(f"{path}: is not there: give an archive, a folder, a zip or an image file")
+    if split is not None or (not _is_file(path) and is_archive(path)):
+        yield Inputs(open_rows(data), {})
+        return
+    with tempfile.TemporaryDirectory(prefix="synthograph-") as name:
+        yield prepared(path, Path(name))
 
 
 @contextmanager
 def open_inputs(request: PredictOptions, info: TrainedInfo, progress: Progress) -> Iterator[Inputs]:
-    """The images; what is prepared for it is removed at the end.
+    """The images that are to be predicted.
 
     Raises:
         UserError: there is no image, or files cannot be prepared as the training images were.
     """
-    path, split = path_and_split(request.data)
-    if not path.exists():
-        raise UserError(f"{path}: is not there: give an archive, a folder, a zip or an image file")
-    if split is not None or (not _is_file(path) and is_archive(path)):
-        if request.transform is not None:
-            raise UserError(f"--transform: {path} is an archive, whose images have their size")
-        rows = open_rows(request.data)
-        refuse_other_modalities(info, rows)
-        yield Inputs(rows, {})
-        return
-    with tempfile.TemporaryDirectory(prefix="synthograph-") as name:
-        yield _prepared(request, info, path, Path(name), progress)
+    with images_of(request.data, partial(_prepared, request, info, progress)) as found:
+        if not found.files:
+            if request.transform is not None:
+                path = found.rows.archive.path
+                raise UserError(f"--transform: {path} is an archive, whose images have their size")
+            refuse_other_modalities(info, found.rows)
+        yield found
 
 
 def _is_file(path: Path) -> bool:
@@ -89,13 +106,12 @@ def _is_file(path: Path) -> bool:
 
 
 def _prepared(
-    request: PredictOptions, info: TrainedInfo, path: Path, folder: Path, progress: Progress
+    request: PredictOptions, info: TrainedInfo, progress: Progress, path: Path, folder: Path
 ) -> Inputs:
     """Image files as an archive in a folder of ours."""
     asked = _as_trained(request, info, path)
-    rows, rejects = prepared_rows(path, folder, progress, **asked)
-    found = Inputs(rows, rejects, files=True)
-    given = rows.archive.info.spec
+    found = prepared_files(path, folder, progress, **asked)
+    given = found.rows.archive.info.spec
     if given.modalities != info.spec.modalities:
         raise UserError(
             f"{path}: its files are {given.describe()}, the {info.noun} was trained on "
@@ -104,7 +120,7 @@ def _prepared(
         )
     # any other window says that the values of the files were taken
     known = _part(info, "view").keys() & {"dicom", "window"}
-    if not known and any(DICOM in row.columns for row in rows.rows):
+    if not known and any(DICOM in row.columns for row in found.rows.rows):
         raise UserError(
             f"{path}: the {info.noun} does not say how DICOM files were read for its training "
             "images, if they came from such: prepare an archive with the --window and --spacing "
@@ -113,10 +129,8 @@ def _prepared(
     return found
 
 
-def prepared_rows(
-    path: Path, folder: Path, progress: Progress, **asked: object
-) -> tuple[ArchiveRows, Mapping[str, str]]:
-    """Image files as an archive in a folder of ours, and the files left out, with the reason.
+def prepared_files(path: Path, folder: Path, progress: Progress, **asked: object) -> Inputs:
+    """Image files as an archive in a folder of ours.
 
     Args:
         path: a folder or zip of images, or one image.
@@ -143,7 +157,7 @@ def prepared_rows(
         said = said.replace(f" all are listed in {place}.rejected.csv, the first:", "")
         raise UserError(said) from None
     assert isinstance(made, prepare.PrepareResult), "it was not asked for a part"
-    return open_rows(str(place)), dict(made.summary.rejects)
+    return Inputs(open_rows(str(place)), dict(made.summary.rejects), files=True)
 
 
 def _as_trained(request: PredictOptions, info: TrainedInfo, path: Path) -> dict[str, object]:

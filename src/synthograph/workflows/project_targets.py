@@ -2,10 +2,9 @@
 size and kind.
 """
 
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -17,14 +16,12 @@ from synthograph.archive.batches import (
     ArchiveRows,
     digest64,
     in_random_order,
-    open_rows,
     path_and_split,
 )
 from synthograph.archive.manifest import Row
-from synthograph.archive.reader import is_archive
 from synthograph.archive.transform import Fit, TransformOptions, transform
 from synthograph.core.errors import UserError
-from synthograph.core.names import first_few, nearest
+from synthograph.core.names import nearest
 from synthograph.core.progress import Progress
 from synthograph.core.record import DecodedImage, array_of
 from synthograph.core.spec import ImageSpec
@@ -35,7 +32,7 @@ from synthograph.sampling.naming import collide, file_head
 from synthograph.sampling.projection import Targets, key_of
 from synthograph.workflows.latent_inputs import class_of
 from synthograph.workflows.latent_requests import ProjectRequest
-from synthograph.workflows.predict_inputs import prepared_rows
+from synthograph.workflows.predict_inputs import Inputs, images_of, prepared_files
 
 DEPTHS = "values of another bit depth keep their share of the range"
 
@@ -112,25 +109,20 @@ def open_targets(
         UserError: there is no image, it cannot be brought to what the network makes, or a class is
             missing or unknown.
     """
-    path, split = path_and_split(request.target)
-    if not path.exists():
-        raise UserError(f"{path}: is not there: give an archive, a folder, a zip or an image file")
-    packed = not path.is_file() or path.suffix.lower() == ".zip"
-    with tempfile.TemporaryDirectory(prefix="synthograph-") as name:
-        rejects: Mapping[str, str] = {}
-        if split is not None or (packed and is_archive(path)):
-            rows = open_rows(request.target)
-        else:
-            asked = _as_network(request, snapshot.info.spec)
-            rows, rejects = prepared_rows(path, Path(name), progress, **asked)
-        given, wanted = rows.archive.info.spec, snapshot.info.spec
+    wanted = snapshot.info.spec
+
+    def prepared(path: Path, folder: Path) -> Inputs:
+        return prepared_files(path, folder, progress, **_as_network(request, wanted))
+
+    with images_of(request.target, prepared) as found:
+        given = found.rows.archive.info.spec
         if not convertible(given, wanted):
             raise UserError(
-                f"{path}: its images are {given.describe()}, the network makes "
-                f"{wanted.describe()}: prepare an archive of those, with prepare --modality"
+                f"{path_and_split(request.target)[0]}: its images are {given.describe()}, the "
+                f"network makes {wanted.describe()}: prepare an archive of those, with prepare "
+                "--modality"
             )
-        found = _chosen(request, snapshot, rows, of_files=path != rows.archive.path)
-        yield replace(found, left_out=_left_out(rejects))
+        yield _chosen(request, snapshot, found)
 
 
 def convertible(given: ImageSpec, wanted: ImageSpec) -> bool:
@@ -187,46 +179,32 @@ def _as_network(request: ProjectRequest, spec: ImageSpec) -> dict[str, object]:
     }
 
 
-def _left_out(rejects: Mapping[str, str]) -> str:
-    if not rejects:
-        return ""
-    name, reason = next(iter(rejects.items()))
-    count = "1 file was" if len(rejects) == 1 else f"{len(rejects)} files were"
-    return f"{count} left out: {first_few(rejects)} ({name}: {reason})"
-
-
-def _chosen(
-    request: ProjectRequest, snapshot: Snapshot, source: ArchiveRows, *, of_files: bool
-) -> TargetSet:
+def _chosen(request: ProjectRequest, snapshot: Snapshot, found: Inputs) -> TargetSet:
     """All images, or as many as are asked for, in the order of the manifest; image files are called
     by their own names.
     """
-    rows, spec = list(source.rows), snapshot.info.spec
+    rows, spec = list(found.rows.rows), snapshot.info.spec
     if request.num is not None:
         wanted = {row.file for row in in_random_order(rows)[: request.num]}
         rows = [row for row in rows if row.file in wanted]
-    files = [row.source if of_files else row.file for row in rows]
+    files = [row.source if found.files else row.file for row in rows]
     condition = snapshot.info.condition
     named = class_of(snapshot, request.of_class)
     labels = [named or _label(condition, row, request.target) for row in rows]
     resizing = f"{request.transform}, Lanczos, to the network's size and colours; {DEPTHS}"
-    given = source.archive.info.spec
-    same = (given.height, given.width, given.channels, given.bits) == (
-        spec.height,
-        spec.width,
-        spec.channels,
-        spec.bits,
-    )
+    given, alike = found.rows.archive.info.spec, ("height", "width", "channels", "bits")
+    same = all(getattr(given, name) == getattr(spec, name) for name in alike)
     return TargetSet(
         rows=rows,
         spec=spec,
         data=request.target,
-        source=source,
+        source=found.rows,
         files=files,
         labels=labels,
         names=target_names(files),
         fit=Fit(request.transform),
-        resizing="" if same and not of_files else resizing,
+        resizing="" if same and not found.files else resizing,
+        left_out=found.left_out_note(),
     )
 
 
