@@ -15,19 +15,13 @@ from synthograph.archive.batches import ArchiveRows, open_rows
 from synthograph.archive.masked import MaskedImages, masked_images
 from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
-from synthograph.core.files import new_folder, write_bytes, write_json
+from synthograph.core.files import new_folder
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.models.snapshot import Snapshot
 from synthograph.report.words import number, several
-from synthograph.results.annotations import (
-    PALETTE,
-    SET,
-    AnnotationSet,
-    Fit,
-    PaintedMask,
-)
+from synthograph.results.annotations import AnnotationSet, Fit, PaintedMask
 from synthograph.results.projection import Projections
 from synthograph.sampling import latents as drawing
 from synthograph.sampling.generate import request_for
@@ -35,14 +29,8 @@ from synthograph.sampling.latents import Latents, Rendering, joined, render
 from synthograph.workflows import project
 from synthograph.workflows.annotate_requests import FARTHEST, AnnotateFromRealRequest
 from synthograph.workflows.annotate_sample import write_set
-from synthograph.workflows.annotation_pictures import PAINTED, painted_sheet
-from synthograph.workflows.annotation_sets import (
-    OpenSet,
-    indexed_png,
-    mask_digest,
-    mask_place,
-    refuse_folder,
-)
+from synthograph.workflows.annotation_pictures import PAINTED, write_painted
+from synthograph.workflows.annotation_sets import OpenSet, mask_digest, refuse_folder
 from synthograph.workflows.latent_inputs import open_network
 from synthograph.workflows.latent_requests import ProjectRequest
 from synthograph.workflows.project_files import RESULT
@@ -338,18 +326,13 @@ def _write(
             pixels=max_move,
             group=groups[each.pair.file],
         )
-        item = image.replace(mask=painted, fit=fit)
-        path = folder / mask_place(item, painted)
-        path.parent.mkdir(exist_ok=True)
-        write_bytes(path, indexed_png(each.pair.mask, palette.shown))
-        items.append(item)
+        items.append(image.replace(mask=painted, fit=fit))
     about = made.replace(
         classes=palette.shown,
         images=tuple(items),
         groups=tuple(sorted(own.groups)),
         real_images=tuple(sorted({*own.digests})),
     )
-    write_json(folder / PALETTE, palette.json())
-    about.save(folder / SET)
-    write_bytes(folder / PAINTED, painted_sheet(OpenSet(folder, about)))
+    masks = {image.id: kept[image.row].pair.mask for image in made.images}
+    write_painted(OpenSet(folder, about), masks, PAINTER, palette)
     return about

@@ -25,13 +25,7 @@ from synthograph.annotation.palettes import (
 )
 from synthograph.archive.png import decode_png
 from synthograph.core.errors import UserError
-from synthograph.core.files import (
-    disk_errors,
-    placed,
-    refuse_unwritable_folder,
-    write_bytes,
-    write_json,
-)
+from synthograph.core.files import disk_errors, refuse_unwritable_folder
 from synthograph.core.locks import Lock
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
@@ -42,7 +36,6 @@ from synthograph.report.words import several
 from synthograph.results.annotations import (
     IMAGES,
     PALETTE,
-    SET,
     AnnotatedImage,
     AnnotationSet,
     MaskClass,
@@ -50,14 +43,8 @@ from synthograph.results.annotations import (
 )
 from synthograph.stats.masks import IGNORED
 from synthograph.workflows.annotate_requests import AnnotateImportRequest
-from synthograph.workflows.annotation_pictures import PAINTED, painted_sheet
-from synthograph.workflows.annotation_sets import (
-    NAME,
-    OpenSet,
-    indexed_png,
-    mask_digest,
-    mask_place,
-)
+from synthograph.workflows.annotation_pictures import write_painted
+from synthograph.workflows.annotation_sets import NAME, OpenSet, mask_digest
 from synthograph.workflows.tables import rows_lines
 
 MAX_PALETTE_BYTES = 1 << 20
@@ -352,14 +339,6 @@ def write_masks(
     try:
         if OpenSet.read(folder).about != opened.about:
             raise UserError(f"{folder}: was changed meanwhile; run the same command again")
-        by_id = about.by_id()
-        for name, ids in masks.items():
-            image = by_id[name]
-            own = next(mask for mask in image.masks if mask.painter == painter)
-            path = placed(folder / mask_place(image, own))
-            write_bytes(path, indexed_png(ids, about.classes))
-        write_json(folder / PALETTE, palette.json())
-        about.save(folder / SET)
-        write_bytes(folder / PAINTED, painted_sheet(OpenSet(folder, about)))
+        write_painted(OpenSet(folder, about), masks, painter, palette)
     finally:
         lock.release()

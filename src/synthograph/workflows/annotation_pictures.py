@@ -1,14 +1,18 @@
-"""Pictures of annotation sets: images with their masks drawn over them."""
+"""Painted images of annotation sets: their masks as files, and drawn over them."""
+
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import UInt8
 
+from synthograph.annotation.palettes import Palette
 from synthograph.archive.png import decode_png
 from synthograph.core.contact_sheets import contact_sheet
+from synthograph.core.files import placed, write_bytes, write_json
 from synthograph.core.overlays import overlay
-from synthograph.results.annotations import IMAGES, AnnotatedImage, MaskClass
+from synthograph.results.annotations import IMAGES, PALETTE, SET, AnnotatedImage, MaskClass
 from synthograph.stats.masks import IGNORED
-from synthograph.workflows.annotation_sets import OpenSet
+from synthograph.workflows.annotation_sets import OpenSet, indexed_png, mask_place
 
 PAINTED = "painted.png"
 MAX_SHOWN = 200
@@ -42,6 +46,29 @@ def painted_sheet(opened: OpenSet) -> bytes:
         captions=[names[k : k + COLUMNS] for k in parts],
         legend=legend_of(about.classes),
     )
+
+
+def write_painted(
+    opened: OpenSet, masks: Mapping[str, UInt8[np.ndarray, "h w"]], painter: str, palette: Palette
+) -> None:
+    """Write masks of a painter, by the ids of their images, and the record that names them.
+
+    Args:
+        opened: the set as it is to be.
+        masks: class ids.
+        painter: who painted them.
+        palette: names and colours of the classes.
+    """
+    folder, about = opened.folder, opened.about
+    by_id = about.by_id()
+    for name, ids in masks.items():
+        image = by_id[name]
+        own = next(mask for mask in image.masks if mask.painter == painter)
+        path = placed(folder / mask_place(image, own))
+        write_bytes(path, indexed_png(ids, about.classes))
+    write_json(folder / PALETTE, palette.json())
+    about.save(folder / SET)
+    write_bytes(folder / PAINTED, painted_sheet(opened))
 
 
 def legend_of(classes: tuple[MaskClass, ...]) -> list[tuple[str, tuple[int, int, int]]]:
