@@ -135,15 +135,12 @@ def _entry(each: PaletteClass) -> object:
     return more
 
 
-def of_names(names: Sequence[str], values: Sequence[int] | None = None) -> Palette:
+def of_names(names: Sequence[str]) -> Palette:
     """A palette of classes whose colours nobody chose; the background is black."""
-    numbers: Sequence[int | None] = [None] * len(names) if values is None else values
     colours = [(0, 0, 0), *(COLOURS[k % len(COLOURS)] for k in range(len(names)))]
     while len({*colours[: len(names)]}) < len(names):  # more classes than colours
         colours = [(r, g, (b + 7 * k) % 256) for k, (r, g, b) in enumerate(colours)]
-    return Palette(
-        tuple(PaletteClass(n, c, v) for n, c, v in zip(names, colours, numbers, strict=False))
-    )
+    return Palette(tuple(PaletteClass(*pair) for pair in zip(names, colours, strict=False)))
 
 
 def read_palette(data: bytes, origin: str) -> Palette:

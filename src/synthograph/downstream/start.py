@@ -126,11 +126,11 @@ def published_file(backbone: Backbone, track: Track | None = None) -> Path:
     return target
 
 
-def moments_of(images: ImageSet, most: int = READ) -> Moments:
+def moments_of(images: ImageSet) -> Moments:
     """Mean and deviation of every channel over the first images of a set, which are random ones."""
     count, total, squares = 0, torch.zeros(()), torch.zeros(())
     whole = images.spec.max_value
-    for batch in itertools.islice(images.batches(), -(-most // images.batch)):
+    for batch in itertools.islice(images.batches(), -(-READ // images.batch)):
         values = torch.from_numpy(batch.numpy().astype(np.float64)) / whole
         count += values.numel() // values.shape[1]
         total = total + values.sum((0, 2, 3))
