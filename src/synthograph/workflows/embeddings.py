@@ -30,7 +30,7 @@ from synthograph.metrics.columns import features_of
 from synthograph.metrics.sprites import fitted, fitting, thumbnails
 from synthograph.results.pairs import PairDistances
 from synthograph.sampling.latents import Rendering, as_styles, check_rendering, render
-from synthograph.workflows.extractors import open_extractors
+from synthograph.workflows.extractors import extractor
 from synthograph.workflows.latent_inputs import open_network, read_latents
 from synthograph.workflows.projected import ProjectedSet, shown
 from synthograph.workflows.requests import EmbeddingsRequest
@@ -129,10 +129,7 @@ def _compare(request: EmbeddingsRequest, tensors: Path) -> PairsResult:
 def _export(
     request: EmbeddingsRequest, archives: Sequence[str], outdir: Path, progress: Progress
 ) -> ExportResult | None:
-    extractors, missing = open_extractors([request.features or default_extractor()], request.device)
-    if missing:
-        raise UserError("; ".join(missing.values()))
-    (extractor,) = extractors.values()
+    one = extractor(request.features or default_extractor(), device=request.device)
     sets = [open_rows(text) for text in archives]
     projected = [ProjectedSet.open(path) for path in request.projections]
     total = sum(each.images.count for each in sets)
@@ -146,17 +143,17 @@ def _export(
     features, about, pictures = [], list[list[str]](), list[np.ndarray]()
     for place, each in enumerate(sets):
         images, synthetic = each.images, place >= len(request.archives)
-        found = features_of(images, extractor, folder=feature_folder(), tracks=progress.track)
+        found = features_of(images, one, folder=feature_folder(), tracks=progress.track)
         features.append(found.values)
         small = thumbnails(images, range(images.count), side=fitting(total))
         pictures += [_squared(small[number]) for number in range(images.count)]
         about += [_cells(row, "synthetic" if synthetic else row.origin) for row in each.ordered]
     for given in projected:
-        features += given.features(extractor)
+        features += given.features(one)
         about += _cells_of_pairs(given)
         both = [side for sides in zip(*given.pictures(), strict=True) for side in sides]
         pictures += [_squared(fitted(shown(pixels), fitting(total))) for pixels in both]
-    write_projector(outdir, extractor.name, torch.cat(features), about, pictures)
+    write_projector(outdir, one.name, torch.cat(features), about, pictures)
     return ExportResult(outdir, total)
 
 
