@@ -22,6 +22,7 @@ from synthograph.results.base import read_tree
 from synthograph.results.projection import Projection, ProjectionMethod, Projections
 from synthograph.results.provenance import Features, ImageRecord
 from synthograph.sampling.latents import FoundOn, Latents, Rendering, Space, render
+from synthograph.sampling.pictures import by_modality
 from synthograph.sampling.target_distance import TargetDistance
 from synthograph.workflows.project_targets import TargetSet, network_range
 from synthograph.workflows.tables import csv_text
@@ -110,10 +111,7 @@ class Outputs:
 
     def _picture(self, file: str, pixels: np.ndarray) -> str:
         """Write a PNG per modality, those after the first into folders of their own."""
-        channels = self.targets.spec.modalities
-        cuts = np.cumsum(list(channels.values()))[:-1]
-        parts = np.split(pixels.transpose(1, 2, 0), cuts, axis=2)
-        for place, (modality, part) in enumerate(zip(channels, parts, strict=True)):
+        for place, (modality, part) in enumerate(by_modality(self.targets.spec, pixels).items()):
             folder = self.folder / modality if place else self.folder
             folder.mkdir(exist_ok=True)
             write_bytes(folder / file, encode_png(part))
