@@ -14,7 +14,6 @@ from synthograph.annotation.heads import HeadShape
 from synthograph.annotation.pixels import sample_pixels
 from synthograph.annotation.training import (
     DEEP,
-    LINEAR,
     PUBLISHED,
     HeadConfig,
     LeftOut,
@@ -135,7 +134,7 @@ def test_an_image_network_takes_part_and_the_head_alone_is_told_too() -> None:
 
 def test_better_beyond_the_interval_of_the_difference() -> None:
     def left(values: list[float]) -> LeftOut:
-        return LeftOut(LINEAR, np.array([[[1.0, v] for v in values]]))
+        return LeftOut(np.array([[[1.0, v] for v in values]]))
 
     assert left([0.9, 0.8, 0.85]).beats(left([0.8, 0.75, 0.77]))
     assert not left([0.9, 0.8, 0.85]).beats(left([0.8, 0.77, 0.82])), "t is 2.3, and 4.3 is needed"

@@ -181,13 +181,11 @@ class LeftOut:
     """What heads make of images that they never saw.
 
     Attributes:
-        config: of the head.
         dice: of every check, patient and class, the mean over the images of a patient; NaN where
             it has no value: no mask has the class, or no image of others has it, so that it could
             not be learned.
     """
 
-    config: HeadConfig
     dice: Float64[np.ndarray, "e g k"]
 
     @property
@@ -290,7 +288,7 @@ def leave_out(
                 ]
                 found = _dice(painted.masks[fold], np.stack(said), painted.classes)
                 dice[place, check, fold] = np.where(known, found, np.nan)
-    return [LeftOut(config, _by_group(each, groups)) for each in dice]
+    return [LeftOut(_by_group(each, groups)) for each in dice]
 
 
 def _own(head: Head, layers: Sequence[Tensor], painted: Painted) -> Float[Tensor, "m k h w"]:

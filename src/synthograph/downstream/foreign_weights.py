@@ -13,7 +13,6 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from synthograph.core.errors import UserError
-from synthograph.core.files import sha256_file
 from synthograph.core.names import first_few
 from synthograph.core.untrusted.tensors import load_tensors
 from synthograph.core.untrusted.torch_files import read_state
@@ -50,14 +49,13 @@ class Taken:
     """What was read of a file.
 
     Attributes:
-        file: its name; `sha256` is its hash.
+        file: its name.
         tensors: how many the backbone took.
         unused: names that it has no use for, such as those of the last layer.
         own: whether it is a classifier made here, which expects images as it was trained on.
     """
 
     file: str
-    sha256: str
     tensors: int
     unused: tuple[str, ...]
     own: bool = False
@@ -122,7 +120,7 @@ def take_weights(body: nn.Module, path: Path, names: Names, first: str, adapt: A
     counters = {n: t for n, t in body.state_dict().items() if n.endswith(COUNTERS)}
     load_tensors(body, {**tensors, **counters}, path)
     unused = tuple(n for n in given if n not in matched.values() and not n.endswith(COUNTERS))
-    return Taken(path.name, sha256_file(path), len(tensors), unused, own=bool(ours))
+    return Taken(path.name, len(tensors), unused, own=bool(ours))
 
 
 def _prefix(wanted: Mapping[str, Tensor]) -> str:
