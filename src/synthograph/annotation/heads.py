@@ -51,13 +51,7 @@ class HeadShape(Config):
 
 
 class Head(nn.Module):
-    """An ensemble.
-
-    Args:
-        shape: what it is.
-        channels: of every layer.
-        classes: how many.
-    """
+    """An ensemble."""
 
     mean: Tensor
     scale: Tensor
@@ -124,12 +118,7 @@ class Head(nn.Module):
     def probabilities(
         self, layers: Sequence[Float[Tensor, "n _ _ _"]], size: tuple[int, int]
     ) -> Iterator[Float[Tensor, "m k h w"]]:
-        """Probabilities of the classes by every member, image by image.
-
-        Args:
-            layers: of `FeatureSource.layers`.
-            size: height and width of the images.
-        """
+        """Probabilities of the classes by every member, image by image."""
         height, width = size
         parts = self._parts(height * width)
         for number in range(len(layers[0])):

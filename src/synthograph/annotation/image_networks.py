@@ -101,14 +101,7 @@ def unit_range(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
 def fit_network(
     config: ImageNetworkConfig, painted: PaintedImages, chosen: Sequence[int], seed: int
 ) -> MaskNetwork:
-    """Train a network on some images.
-
-    Args:
-        config: how.
-        painted: what there is.
-        chosen: numbers of those that it sees.
-        seed: of first weights, of the order of images and of windows.
-    """
+    """Train a network on some of the images, by their numbers."""
     images, masks = painted.images[list(chosen)], painted.masks[list(chosen)]
     device, streams = images.device, Streams(seed).under("annotate/network")
     with torch.random.fork_rng(devices=[device] if is_gpu(device) else []):
@@ -161,14 +154,8 @@ def leave_out_network(
     seed: int,
     track: Track = lambda items, total: items,
 ) -> list[Float[Tensor, "k h w"]]:
-    """Probabilities of every image by a network that never saw its patient, in half precision on
-    the host, as there may be many.
-
-    Args:
-        config: of the networks.
-        painted: images of two patients or more.
-        seed: of all draws.
-        track: shows how far it is.
+    """Probabilities of every image, of two patients or more, by a network that never saw its
+    patient, in half precision on the host, as there may be many.
     """
     count = len(painted.images)
     found: dict[int, Tensor] = {}

@@ -149,10 +149,6 @@ def read_palette(data: bytes, origin: str) -> Palette:
 
     The background is the class of that name, else the black one, else one is added in black.
 
-    Args:
-        data: the whole file.
-        origin: its name, for messages.
-
     Raises:
         UserError: it is none of them, or breaks their rules.
     """

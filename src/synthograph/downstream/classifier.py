@@ -145,13 +145,7 @@ class TrainedExtractor:
 
 
 def trained_extractor(name: str, network: ImageFeatures, device: torch.device) -> TrainedExtractor:
-    """A network, which is moved to the device, as an extractor.
-
-    Args:
-        name: of the backbone.
-        network: in evaluation mode from here on.
-        device: where it computes.
-    """
+    """A network as an extractor: moved to the device, and in evaluation mode from here on."""
     network.eval().requires_grad_(False)
     hashed = hashlib.sha256()
     for key, tensor in sorted(network.state_dict().items()):
@@ -166,11 +160,6 @@ def file_extractor(
     path: Path, device: torch.device, precision: Precision = Precision.FP32
 ) -> TrainedExtractor:
     """The network of a classifier's file as an extractor, which sees images as the classifier does.
-
-    Args:
-        path: what `classify train` wrote.
-        device: where it computes.
-        precision: fp32, or bf16 in convolutions.
 
     Raises:
         UserError: it cannot be read, is no classifier, or has no network of its own.

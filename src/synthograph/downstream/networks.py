@@ -131,13 +131,7 @@ class ImageFeatures(nn.Module):
 
 
 class ImageNetwork(nn.Module):
-    """What is trained: features and a linear layer.
-
-    Args:
-        features: images to features.
-        classes: number of logits.
-        dropout: share of the features that a training step leaves out.
-    """
+    """What is trained: features and a linear layer."""
 
     def __init__(self, features: ImageFeatures, classes: int, dropout: float = 0.2) -> None:
         super().__init__()
@@ -157,10 +151,6 @@ def adapted(
 ) -> Float[Tensor, "o c h w"]:
     """Kernels of a first convolution over red, green and blue for other channels: what answers to
     an image whose channels all hold the same grey is what was answered to that grey in colour.
-
-    Args:
-        kernels: over three colours.
-        modalities: channels of each.
     """
     grey = kernels.sum(1, keepdim=True)
     parts = [

@@ -64,10 +64,6 @@ def save(path: Path, segmenter: Segmenter) -> None:
 def load(path: Path, device: torch.device) -> Segmenter:
     """Read a segmenter; nothing in the file is executed.
 
-    Args:
-        path: its file.
-        device: where it is to run.
-
     Raises:
         UserError: it cannot be read, is no segmenter, or contradicts itself.
     """

@@ -128,14 +128,7 @@ def tiles_of(
     palette: Palette,
     heat: Float[np.ndarray, "h w"] | None,
 ) -> list[UInt8[np.ndarray, "h w 3"]]:
-    """Image, image with mask, and with its uncertainty where there is a picture of it.
-
-    Args:
-        rows: of the archive.
-        image: which one.
-        palette: names and colours of the classes.
-        heat: uncertainty of every pixel, 0..1.
-    """
+    """Image, image with mask, and with its uncertainty, 0..1, where there is a picture of it."""
     spec = rows.archive.info.spec
     factor = max(1, -(-SIDE // spec.height))
     plain = as_rgb(rows.archive.read(image.row), spec.modalities.values())
@@ -154,11 +147,6 @@ def tiles_of(
 
 def divergence(rows: ArchiveRows, row: Row, folder: Path) -> Float[np.ndarray, "h w"]:
     """The uncertainty of every pixel, as a share of the largest that there can be.
-
-    Args:
-        rows: of the archive.
-        row: of the image.
-        folder: pictures of uncertainty.
 
     Raises:
         UserError: there is no picture of the image, or it is of another size.

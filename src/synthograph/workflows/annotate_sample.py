@@ -101,15 +101,7 @@ def write_set(
     progress: Progress,
     command: str,
 ) -> AnnotationSet:
-    """Draw images and write them as an annotation set without masks.
-
-    Args:
-        folder: where to.
-        snapshot: whose images.
-        images: which, and how they are drawn.
-        progress: who listens.
-        command: that was typed.
-    """
+    """Draw images and write them as an annotation set without masks."""
     drawn: list[np.ndarray] = []
     batches = (image for batch in sampling.generate(snapshot, images) for image in batch)
     for image in progress.track("drawing")(batches, len(images.jobs)):

@@ -51,14 +51,7 @@ def painted_sheet(opened: OpenSet) -> bytes:
 def write_painted(
     opened: OpenSet, masks: Mapping[str, UInt8[np.ndarray, "h w"]], painter: str, palette: Palette
 ) -> None:
-    """Write masks of a painter, by the ids of their images, and the record that names them.
-
-    Args:
-        opened: the set as it is to be.
-        masks: class ids.
-        painter: who painted them.
-        palette: names and colours of the classes.
-    """
+    """Write masks of a painter, by the ids of their images, and the record that names them."""
     folder, about = opened.folder, opened.about
     by_id = about.by_id()
     for name, ids in masks.items():

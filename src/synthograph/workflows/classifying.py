@@ -85,14 +85,7 @@ def extractor_of(model: Classifier, device: str) -> Extractor:
 def predict(
     model: Classifier, extractor: Extractor, images: ImageSet, tracks: Tracks = silent
 ) -> Predicted:
-    """Probabilities and distances of images; labels are not needed.
-
-    Args:
-        model: the classifier.
-        extractor: its own, of `extractor_of`.
-        images: what is predicted.
-        tracks: shows progress.
-    """
+    """Probabilities and distances of images; labels are not needed."""
     if model.network is None:
         found = features_of(images, extractor, folder=feature_folder(), tracks=tracks).values
     else:

@@ -53,11 +53,6 @@ def compare_folds(
 ) -> CrossFoldResult | None:
     """Whether generators lie nearer to images that they trained on than the one that did not.
 
-    Args:
-        request: with synthetic archives, each of a generator trained without another fold.
-        extractors: whose features.
-        progress: who listens meanwhile.
-
     Raises:
         UserError: sets that do not belong together, or too few of them.
     """

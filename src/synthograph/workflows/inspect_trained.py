@@ -22,11 +22,7 @@ SHORT = 16
 
 
 def describer(path: Path) -> Callable[[Path, JsonObject], None] | None:
-    """Who describes such a file or folder; None for any other, which others refuse in their words.
-
-    Args:
-        path: a file or a folder.
-    """
+    """Who describes such a file or folder; None for others, which are refused elsewhere."""
     if (path / SET).is_file():
         return _annotation_set
     if path.suffix.lower() != SUFFIX or not path.is_file():

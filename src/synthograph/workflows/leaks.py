@@ -21,10 +21,6 @@ from synthograph.metrics.recoded import Recoded, recoded
 def refuse_crossing(rows: Sequence[Row], path: Path) -> None:
     """Refuse real images of one patient in two splits.
 
-    Args:
-        rows: of an archive.
-        path: of it.
-
     Raises:
         UserError: a group is in two splits, or two groups are called alike.
     """
@@ -85,11 +81,6 @@ def refuse_mixture(archive: Archive) -> None:
 
 def refuse_pictures(made: Archive, outside: ArchiveRows, progress: Progress) -> list[str]:
     """Refuse a synthetic set that shows what chooses or reports.
-
-    Args:
-        made: the set.
-        outside: real validation and test images.
-        progress: who listens.
 
     Returns:
         Notes, see `refuse_recoded`.

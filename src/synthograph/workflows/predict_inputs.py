@@ -130,13 +130,8 @@ def _prepared(
 
 
 def prepared_files(path: Path, folder: Path, progress: Progress, **asked: object) -> Inputs:
-    """Image files as an archive in a folder of ours.
-
-    Args:
-        path: a folder or zip of images, or one image.
-        folder: where the archive goes.
-        progress: who listens meanwhile.
-        asked: settings of `prepare`.
+    """A folder or zip of images, or one image, as an archive in a folder of ours, by settings of
+    `prepare`.
 
     Raises:
         UserError: no image can be prepared so.

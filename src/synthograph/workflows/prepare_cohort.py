@@ -37,11 +37,6 @@ def file_options(
 
     A table, columns and a pattern of the user take the place of those of the cohort.
 
-    Args:
-        request: a completed one.
-        cohort: its cohort.
-        further: other options, as keywords, such as how the files are read.
-
     Raises:
         UserError: an option breaks a rule.
     """

@@ -54,13 +54,7 @@ def parts_of(outcome: O, images: ArchiveRows, by: Sequence[str]) -> Iterator[Sco
 
 
 def scored(score: Score[O], part: ScoredPart[O], seed: int) -> ScoreValue:
-    """A score of a part with its interval over groups.
-
-    Args:
-        score: what is computed.
-        part: of what.
-        seed: of the interval.
-    """
+    """A score of a part with its interval over groups."""
     value, ends = score_interval(score, part.outcome, seed=seed)
     return ScoreValue(
         score=score.name,

@@ -25,13 +25,7 @@ MIN_SIDE = 160
 def predicted_masks(
     segmenter: Segmenter, rows: ArchiveRows, track: Track
 ) -> UInt8[Tensor, "n h w"]:
-    """The class of every pixel, in the order of `rows.images`.
-
-    Args:
-        segmenter: what predicts.
-        rows: of an archive, with modalities as in training.
-        track: shows how far it is.
-    """
+    """The class of every pixel, in the order of `rows.images`; modalities are as in training."""
     spec = rows.archive.info.spec
     size = max(1, PIXELS_AT_ONCE // (spec.height * spec.width))
     parts = torch.arange(len(rows.rows)).split(size)

@@ -24,12 +24,7 @@ _ROW = 4
 
 
 def draw_slides(items: Sequence[SourceItem], archive: Archive, path: Path) -> None:
-    """Draw it.
-
-    Args:
-        items: of which the archive was made.
-        archive: with the tiles that were taken.
-        path: the picture.
+    """Draw the slides of items with the tiles that an archive took of them.
 
     Raises:
         UserError: there is no slide among the items.

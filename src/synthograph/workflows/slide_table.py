@@ -66,11 +66,8 @@ def write_slides(
 def tiles_by_slide(
     rows: Sequence[Row], items: Sequence[SourceItem]
 ) -> dict[FileDecoder, list[Row]]:
-    """The tiles of every whole slide, by what decodes all of it.
-
-    Args:
-        rows: of an archive.
-        items: of which it was made.
+    """The tiles of every whole slide of an archive that was made of items, by what decodes all of
+    it.
     """
     slides = {
         item.stored_name: replace(item.decode, frame="", mask=None)

@@ -34,11 +34,6 @@ FEW_GROUPS = 20
 def refuse_out(path: Path, ending: str, option: str = "--out") -> None:
     """Refuse a result that exists, has another ending or cannot be written.
 
-    Args:
-        path: of the result.
-        ending: that it has to have.
-        option: that gave it.
-
     Raises:
         UserError: it does, has, or cannot.
     """
@@ -151,12 +146,7 @@ def few_groups(validation: ArchiveRows) -> list[str]:
 
 
 def refuse_other_modalities(info: TrainedInfo, images: ArchiveRows) -> None:
-    """Refuse images of other modalities or channels than a network was trained on.
-
-    Args:
-        info: header of the network's file.
-        images: what it is to see.
-    """
+    """Refuse images of other modalities or channels than a network was trained on."""
     given, trained = images.archive.info.spec, info.spec
     if trained.modalities != given.modalities:
         raise UserError(
@@ -167,11 +157,6 @@ def refuse_other_modalities(info: TrainedInfo, images: ArchiveRows) -> None:
 
 def refuse_seen(info: TrainedInfo, images: ArchiveRows, name: str) -> None:
     """Refuse images that a network, or a generator of its training images, was trained on.
-
-    Args:
-        info: header of the network's file.
-        images: what it is to be tested on.
-        name: of its file.
 
     Raises:
         UserError: a group or an image was, or the file does not say on what it was trained.

@@ -11,12 +11,7 @@ SECONDS_BETWEEN = 30.0
 
 
 def told(title: str, progress: Progress) -> Callable[[str], None]:
-    """Hears a training, and says how far it is and what alarms it.
-
-    Args:
-        title: of the training, before every line.
-        progress: who listens.
-    """
+    """Hears a training, and says how far it is and what alarms it."""
     last = time.monotonic()
 
     def hear(line: str) -> None:
