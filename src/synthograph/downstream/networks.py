@@ -30,11 +30,6 @@ from synthograph.ops.convolution import compute_two_columns
 
 LITE_MEAN, LITE_DEVIATION = (127 / 255,) * COLOURS, (128 / 255,) * COLOURS
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-CHANNELS = (
-    "a modality of 3 channels gets the kernels of red, green and blue, any other their mean times "
-    "3 / channels; all are divided by the number of modalities"
-)
-"""What `adapted` does, in words."""
 
 
 class Body(nn.Module):
@@ -150,7 +145,9 @@ def adapted(
     kernels: Float[Tensor, "o 3 h w"], modalities: Mapping[str, int]
 ) -> Float[Tensor, "o c h w"]:
     """Kernels of a first convolution over red, green and blue for other channels: what answers to
-    an image whose channels all hold the same grey is what was answered to that grey in colour.
+    an image whose channels all hold the same grey is what was answered to that grey in colour. A
+    modality of 3 channels gets the kernels as they are, any other their mean times 3 / channels;
+    all are divided by the number of modalities.
     """
     grey = kernels.sum(1, keepdim=True)
     parts = [
