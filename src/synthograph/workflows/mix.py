@@ -125,7 +125,10 @@ def run(request: MixRequest, *, progress: Progress) -> MixResult:
 def _check_reals(reals: Sequence[Archive]) -> None:
     for real in reals:
         _check_real(real)
-    _refuse_spellings(reals)
+    for one, other in combinations(reals, 2):  # two spellings of a patient in one namespace
+        if one.info.namespace and one.info.namespace == other.info.namespace:
+            rows = [*one.rows, *other.rows]
+            refuse_alike((row.group for row in rows if row.grouped), other.path)
 
 
 def _check_real(real: Archive) -> None:
@@ -152,14 +155,6 @@ def _check_real(real: Archive) -> None:
             f"{real.path}: images without a class cannot be mixed by class: prepare them with "
             "--labels"
         )
-
-
-def _refuse_spellings(reals: Sequence[Archive]) -> None:
-    """Refuse two spellings of a patient in archives of one namespace."""
-    for one, other in combinations(reals, 2):
-        if one.info.namespace and one.info.namespace == other.info.namespace:
-            rows = [*one.rows, *other.rows]
-            refuse_alike((row.group for row in rows if row.grouped), other.path)
 
 
 def _check_sets(info: ArchiveInfo, real: Archive, sets: Sequence[Archive]) -> None:

@@ -183,7 +183,7 @@ class Outputs:
             version=VERSION,
             command=command,
         )
-        rows = ([tree.get(column) for column in COLUMNS] for tree in map(_tree, result.projections))
+        rows = ([p.tree().get(column) for column in COLUMNS] for p in result.projections)
         write_text(self.folder / TABLE, csv_text(COLUMNS, rows))
         write_bytes(self.folder / SHEET, self._sheet(result))
         result.save(self.folder / RESULT)
@@ -197,10 +197,6 @@ class Outputs:
             noise = "equal" if each.psnr is None else f"{each.psnr:.1f} dB"
             rows.append((f"{each.target.removesuffix('.from.png')}  {noise}", pair))
         return contact_sheet(rows, heads=("target", "projection"))
-
-
-def _tree(each: Projection) -> dict[str, object]:
-    return {name: "" if value is None else value for name, value in each.tree().items()}
 
 
 def with_percentiles(

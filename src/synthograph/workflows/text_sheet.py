@@ -79,19 +79,12 @@ def report_text(archive: Path, items: Sequence[SourceItem]) -> TextFound:
     remove(table)
     remove(sheet)
     if flagged:
-        write_table(
-            table,
-            (SOURCE_FILE, "file", TEXT, METADATA),
-            (
-                (
-                    r.columns[SOURCE_FILE],
-                    r.file,
-                    r.columns.get(TEXT, ""),
-                    r.columns.get(METADATA, ""),
-                )
-                for r in flagged
-            ),
+        found = (TEXT, METADATA)
+        lines = (
+            (r.columns[SOURCE_FILE], r.file, *(r.columns.get(name, "") for name in found))
+            for r in flagged
         )
+        write_table(table, (SOURCE_FILE, "file", *found), lines)
     if text:
         wanted = frozenset(text)
         marked = [item for item in items if item.stored_name in wanted]
@@ -100,13 +93,9 @@ def report_text(archive: Path, items: Sequence[SourceItem]) -> TextFound:
 
 
 def _draw(items: Sequence[SourceItem], path: Path) -> None:
-    pictures, captions = [], []
-    for item in items:
-        pictures.append(_marked(item))
-        captions.append(item.stored_name)
-    starts = range(0, len(pictures), _ROW)
-    rows = [("", pictures[i : i + _ROW]) for i in starts]
-    words = [captions[i : i + _ROW] for i in starts]
+    parts = [items[i : i + _ROW] for i in range(0, len(items), _ROW)]
+    rows = [("", [_marked(item) for item in part]) for part in parts]
+    words = [[item.stored_name for item in part] for part in parts]
     write_bytes(path, contact_sheet(rows, factor=1, captions=words))
 
 
