@@ -18,6 +18,7 @@ from synthograph.core.files import refuse_output
 from synthograph.core.outputs import is_packed, refuse_other_kinds
 from synthograph.core.overlays import GREY
 from synthograph.core.record import UnreadableError
+from synthograph.core.untrusted.documents import read_bounded
 from synthograph.models.base import NoiseMode
 from synthograph.models.snapshot import Snapshot
 from synthograph.results.annotations import (
@@ -125,8 +126,12 @@ class OpenSet:
         if painted is None:
             raise UserError(f"{self.folder}: {image.id} has no mask: import one")
         path = self.folder / mask_place(image, painted)
-        ids = read_ids(path)
-        refuse_misfit(ids, self.about, len(self.about.classes), str(path))
+        data = read_bounded(path, "a mask; import it again", limit=MAX_MASK_BYTES)
+        try:
+            ids = read_mask(data)
+        except UnreadableError as error:
+            raise UserError(f"{path}: {error}") from None
+        _refuse_misfit(ids, self.about, path)
         if mask_digest(ids) != painted.sha256:
             raise UserError(
                 f"{path}: is another mask than the one that was imported: import it again with "
@@ -163,24 +168,7 @@ def mask_place(image: AnnotatedImage, painted: PaintedMask) -> str:
     return f"{MASKS}/{image.id}.png" if own else f"{PAINTERS}/{painted.painter}/{image.id}.png"
 
 
-def read_ids(path: Path) -> UInt8[np.ndarray, "h w"]:
-    """Class ids of a PNG.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    try:
-        size = path.stat().st_size
-        if size > MAX_MASK_BYTES:
-            raise UserError(f"{path}: {size >> 20} MiB is no mask; at most {MAX_MASK_BYTES >> 20}")
-        return read_mask(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); import it again") from None
-    except UnreadableError as error:
-        raise UserError(f"{path}: {error}") from None
-
-
-def refuse_misfit(ids: np.ndarray, about: AnnotationSet, classes: int, where: str) -> None:
+def _refuse_misfit(ids: np.ndarray, about: AnnotationSet, path: Path) -> None:
     """Refuse a mask that does not fit the images and classes of a set.
 
     Raises:
@@ -188,13 +176,14 @@ def refuse_misfit(ids: np.ndarray, about: AnnotationSet, classes: int, where: st
     """
     if ids.shape != (about.height, about.width):
         raise UserError(
-            f"{where}: is {ids.shape[1]}x{ids.shape[0]} pixels, the images are "
+            f"{path}: is {ids.shape[1]}x{ids.shape[0]} pixels, the images are "
             f"{about.width}x{about.height}: paint on the image as it is, without resizing it"
         )
+    classes = len(about.classes)
     beyond = sorted({int(k) for k in np.unique(ids)} - {*range(classes), IGNORED})
     if beyond:
         raise UserError(
-            f"{where}: holds class id {beyond[0]}, the classes are 0 to {classes - 1} and "
+            f"{path}: holds class id {beyond[0]}, the classes are 0 to {classes - 1} and "
             f"{IGNORED} (ignored): name every class in the palette"
         )
 
