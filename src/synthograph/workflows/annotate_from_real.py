@@ -61,10 +61,6 @@ class Pair:
     real: Num[np.ndarray, "c h w"]
     made: Num[np.ndarray, "c h w"]
 
-    def judged(self, max_move: int) -> "Judged":
-        """Compare them."""
-        return Judged(self, likeness(self.real, self.made, self.mask, max_move))
-
 
 @dataclass(frozen=True)
 class Judged:
@@ -289,7 +285,8 @@ def _pairs(
 def _enough(pairs: Sequence[Pair], request: AnnotateFromRealRequest) -> tuple[list[Judged], int]:
     """All pairs, the best first, and by how many pixels images were moved until enough agree."""
     for max_move in range(request.max_move, FARTHEST + 1):
-        judged = sorted((p.judged(max_move) for p in pairs), key=lambda each: each.found.share)
+        found = (Judged(p, likeness(p.real, p.made, p.mask, max_move)) for p in pairs)
+        judged = sorted(found, key=lambda each: each.found.share)
         if sum(each.found.agrees for each in judged) >= min(request.least, len(pairs)):
             break
     return judged, max_move
