@@ -25,7 +25,7 @@ def read_as(request: PrepareRequest, regions: Regions | None = None) -> Reading:
             no regular expression.
     """
     check_tags(request.tag)
-    _check_sequences(request)
+    _check_names(request)
     if request.series_description is not None:
         try:
             re.compile(request.series_description)
@@ -40,7 +40,7 @@ def read_as(request: PrepareRequest, regions: Regions | None = None) -> Reading:
         min_foreground=request.min_foreground,
         spacing=request.spacing,
         pages=request.pages,
-        channels=_channels(request),
+        channels=request.channels,
         dicom=Dicom(
             grey=Grey(request.window) if request.window in set(Grey) else Grey.VALUES,
             window=None if request.window is None else parse_centred(request.window),
@@ -68,27 +68,20 @@ def modalities_of(texts: Sequence[str]) -> dict[str, Path]:
     return result
 
 
-def _check_sequences(request: PrepareRequest) -> None:
+def _check_names(request: PrepareRequest) -> None:
+    """Refuse names of modalities that others exclude, that come twice, or that no file can have."""
     if request.sequences and (request.modality or request.primary or request.channels):
         raise UserError(
             "--sequences names all modalities: leave --modality, --primary and --channels out, and "
             "--cohort where it has sequences of its own"
         )
-    if len(set(request.sequences)) < len(request.sequences):
-        raise UserError(f"--sequences {','.join(request.sequences)}: a name is given twice")
-    for name in request.sequences:
-        check_modality(name)
-
-
-def _channels(request: PrepareRequest) -> tuple[str, ...]:
-    """Names of modalities, that channels become."""
     if request.channels and (request.modality or request.primary):
         raise UserError("--channels names all modalities: leave --modality and --primary out")
-    if len(set(request.channels)) < len(request.channels):
-        raise UserError(f"--channels {','.join(request.channels)}: a name is given twice")
-    for name in request.channels:
-        check_modality(name)
-    return request.channels
+    for option, names in (("--sequences", request.sequences), ("--channels", request.channels)):
+        if len(set(names)) < len(names):
+            raise UserError(f"{option} {','.join(names)}: a name is given twice")
+        for name in names:
+            check_modality(name)
 
 
 def _slides(request: PrepareRequest, regions: Regions | None) -> Slides | None:
