@@ -33,7 +33,7 @@ from synthograph.core.untrusted.tensors import (
     select,
     write_tensors,
 )
-from synthograph.downstream.watcher import Nobody, Watcher
+from synthograph.downstream.watcher import Watcher
 from synthograph.results.validations import Validation, better
 
 # n image
@@ -255,7 +255,7 @@ def fit(
         DivergedError: a loss or gradient that is not finite.
         UserError: the state is of another training, or memory does not suffice.
     """
-    run = _Run(task, config, state, watcher or Nobody())
+    run = _Run(task, config, state, watcher or Watcher())
     for line in run.resume():
         log(line)
     run.watcher.begin(config.tree(), run.step)

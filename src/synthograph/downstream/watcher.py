@@ -3,13 +3,14 @@ in what does.
 """
 
 from collections.abc import Mapping
-from typing import Protocol
 
 from synthograph.core.untrusted.documents import JsonObject
 
 
-class Watcher(Protocol):
-    """Gets numbers of a training while it runs. It neither fails nor has the training wait."""
+class Watcher:
+    """Gets numbers of a training while it runs; this one does nothing with them. It neither fails
+    nor has the training wait.
+    """
 
     def begin(self, settings: JsonObject, step: int) -> None:
         """Called before the first step of a sitting.
@@ -21,13 +22,3 @@ class Watcher(Protocol):
 
     def scalars(self, values: Mapping[str, float | None], step: int) -> None:
         """Numbers by name after so many steps; None where one is not finite."""
-
-
-class Nobody:
-    """Nobody watches."""
-
-    def begin(self, settings: JsonObject, step: int) -> None:
-        """Nothing happens."""
-
-    def scalars(self, values: Mapping[str, float | None], step: int) -> None:
-        """Nothing happens."""

@@ -14,6 +14,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import refuse_unwritable_folder
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.downstream.fitting import CHOSEN
+from synthograph.downstream.watcher import Watcher
 from synthograph.training.run import numbered_folder
 from synthograph.training.trackers import check_trackers, followers
 from synthograph.training.trackers.base import Trackers
@@ -44,8 +45,8 @@ def check_following(request: FollowedFit, out: Path | None) -> None:
         refuse_unwritable_folder(out.parent / FOLDER)
 
 
-class Following:
-    """Hands on what a training tells (a `Watcher`) and what becomes of it.
+class Following(Watcher):
+    """Hands on what a training tells and what becomes of it.
 
     Args:
         trackers: who gets it; nobody if empty.
