@@ -2,7 +2,7 @@
 
 import pytest
 
-from synthograph.report.curves import Curve, draw, thinned
+from synthograph.report.curves import Curve, Panel, draw, thinned
 from synthograph.report.numbers import Numbers, sentence
 from synthograph.report.words import NARROW, amount, count, listed, number, percent, several
 from synthograph.results.evaluation import Entry, parse_line
@@ -60,7 +60,7 @@ def test_long_curves_are_thinned() -> None:
 
 
 def test_curves_take_the_colours_of_the_page() -> None:
-    svg = draw([Curve("a<b", [0, 1], [1, 2])], label="$x$", name="a & b", alarms=[0.5])
+    svg = draw(Panel([Curve("a<b", [0, 1], [1, 2])], "$x$", alarms=[0.5]), "a & b")
     assert svg.startswith('<svg class="curve" viewBox=')
     assert 'aria-label="a &amp; b"' in svg
     assert "var(--accent)" in svg

@@ -54,8 +54,8 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves over one level axis, as `draw` has them; `chosen` is where the vertical line of the
-    step that was chosen stands.
+    """Curves over one level axis, at most two, with the labels of both axes; vertical lines stand
+    at alarms, and where a step was chosen.
     """
 
     lines: Sequence[Curve]
@@ -94,28 +94,8 @@ def thinned(line: Curve, most: int = MAX_POINTS) -> Curve:
     return Curve(line.name, xs, ys)
 
 
-def draw(
-    lines: Sequence[Curve],
-    *,
-    label: str,
-    name: str,
-    across: str = "thousand images shown",
-    alarms: Sequence[float] = (),
-) -> str:
-    """An SVG element.
-
-    Args:
-        lines: curves, at most two.
-        label: of the upright axis.
-        across: of the level axis.
-        name: of the picture, for readers who do not see it; also keeps its parts' names apart.
-        alarms: where a vertical line stands.
-    """
-    return draw_panel(Panel(lines, label, across, alarms), name)
-
-
-def draw_panel(panel: Panel, name: str) -> str:
-    """A panel as an SVG element; `name` as of `draw`."""
+def draw(panel: Panel, name: str) -> str:
+    """A panel as an SVG element; `name` as of `painted`."""
     return painted(lambda figure: panel.paint(figure.add_subplot(), PAGE), SIZE, name)
 
 

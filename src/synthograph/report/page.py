@@ -14,7 +14,7 @@ from markupsafe import Markup
 from synthograph.archive.reader import Archive
 from synthograph.report import searches, truncations, validations, words
 from synthograph.report.classifications import drawings
-from synthograph.report.curves import Curve, draw
+from synthograph.report.curves import Curve, Panel, draw
 from synthograph.report.gather import Inputs
 from synthograph.report.numbers import WHOLE
 from synthograph.report.pictures import (
@@ -223,7 +223,7 @@ def curves(run: Run, number: int) -> list[Tree]:
         lines = [Curve(NAMES[key], kimg, values[key]) for key in keys if key in values]
         flat = name == "augmentation" and not any(v for line in lines for v in line.y)
         if lines and len(kimg) > 1 and not flat:
-            svg = draw(lines, label=label, name=f"{name} of run {number}", alarms=alarms)
+            svg = draw(Panel(lines, label, alarms=alarms), f"{name} of run {number}")
             found.append({"name": name, "svg": Markup(svg), "caption": caption})
     return found
 
@@ -255,7 +255,7 @@ def progress(run: Run, number: int) -> list[Tree]:
         x = sorted(points)
         y, lows, highs = zip(*(points[at] for at in x), strict=True)
         band = (lows, highs) if any(end is not None for end in lows) else ()
-        svg = draw([Curve(name, x, y, *band)], label="", name=f"measure {place} of run {number}")
+        svg = draw(Panel([Curve(name, x, y, *band)], ""), f"measure {place} of run {number}")
         found.append({"name": name, "svg": Markup(svg), "caption": name})
     return found
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from synthograph.report.curves import Curve, draw
+from synthograph.report.curves import Curve, Panel, draw
 from synthograph.report.tables import TableText
 from synthograph.report.words import as_sentence, count, percent
 from synthograph.results.authenticity import Authenticity, RecoveredSet, RecoveryAnswer
@@ -86,14 +86,9 @@ def histogram(found: Authenticity, name: str) -> str:
     generator's own.
     """
     sets = [each for role in ("train", "held-out") if (each := found.of(role)) is not None]
-    own = found.of("own")
-    return draw(
-        [_curve(each) for each in sets],
-        label="share of images, %",
-        across="difference of pixels, % of the range",
-        name=name,
-        alarms=() if own is None else [100 * own.pixel.median],
-    )
+    own, across = found.of("own"), "difference of pixels, % of the range"
+    alarms = () if own is None else [100 * own.pixel.median]
+    return draw(Panel([_curve(each) for each in sets], "share of images, %", across, alarms), name)
 
 
 def _curve(of: RecoveredSet) -> Curve:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from synthograph.report.claims import caveat, signed, units
-from synthograph.report.curves import Curve, draw
+from synthograph.report.curves import Curve, Panel, draw
 from synthograph.report.forest import Line, forest
 from synthograph.report.tables import TableText, three
 from synthograph.report.words import as_sentence, count, number
@@ -182,7 +182,7 @@ def reliability(study: Study, name: str) -> str:
     ]
     if not curves:
         return ""
-    return draw(curves, label="share that was right", name=name, across="probability that was said")
+    return draw(Panel(curves, "share that was right", "probability that was said"), name)
 
 
 def drawing(study: Study, name: str) -> str:

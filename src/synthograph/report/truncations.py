@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from synthograph.report.curves import Curve, draw
+from synthograph.report.curves import Curve, Panel, draw
 from synthograph.report.tables import TableText, three
 from synthograph.report.words import number, scope_name, several
 from synthograph.results.base import Tree
@@ -111,13 +111,9 @@ def truncation_tree(found: Truncation) -> Tree:
 def drawing(found: Truncation, name: str) -> str:
     """Precision and recall of all images over psi, as SVG; a line at the psi of the rule."""
     part = found.parts[0]
-    return draw(
-        [_curve(part, measure) for measure in (PRECISION, RECALL)],
-        label="share of images",
-        across="psi",
-        name=name,
-        alarms=() if part.chosen is None else [part.chosen],
-    )
+    lines = [_curve(part, measure) for measure in (PRECISION, RECALL)]
+    alarms = () if part.chosen is None else [part.chosen]
+    return draw(Panel(lines, "share of images", "psi", alarms), name)
 
 
 def _curve(part: TruncationPart, name: str) -> Curve:

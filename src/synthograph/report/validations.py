@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from synthograph.report.curves import Curve, Panel, draw_panel, picture
+from synthograph.report.curves import Curve, Panel, draw, picture
 from synthograph.report.words import score_words
 from synthograph.results.base import Tree
 from synthograph.results.validations import ValidationHistory
@@ -45,7 +45,7 @@ def drawings(history: ValidationHistory | None, of: str) -> list[tuple[str, str]
     """
     if history is None:
         return []
-    return [(draw_panel(each, f"{each.label} of {of}"), text) for each, text in panels(history)]
+    return [(draw(each, f"{each.label} of {of}"), text) for each, text in panels(history)]
 
 
 def curves_png(history: ValidationHistory) -> bytes:
