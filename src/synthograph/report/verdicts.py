@@ -89,21 +89,18 @@ _DECIDED = {
 }
 """What a conclusion answers where it decides, and where it indicates."""
 _FAITHFUL = {
-    Distinction.NO: (
-        "Not distinguishable from real images",
-        "not distinguishable from real images",
-    ),
-    Distinction.YES: ("Distinguishable from real images", "distinguishable from real images"),
-    Distinction.PARTLY: ("Distinguishable in some classes", "distinguishable in some classes"),
+    Distinction.NO: "not distinguishable from real images",
+    Distinction.YES: "distinguishable from real images",
+    Distinction.PARTLY: "distinguishable in some classes",
 }
 _DIVERSE = {
-    Distinction.NO: ("As varied as real images", "as varied as real images"),
-    Distinction.YES: ("Less varied than real images", "less varied than real images"),
-    Distinction.PARTLY: ("Less varied in some classes", "less varied in some classes"),
+    Distinction.NO: "as varied as real images",
+    Distinction.YES: "less varied than real images",
+    Distinction.PARTLY: "less varied in some classes",
 }
 _REPEATED = {
-    Distinction.YES: ("Images repeat themselves", "images repeat themselves"),
-    Distinction.PARTLY: ("A class repeats itself", "a class repeats itself"),
+    Distinction.YES: "images repeat themselves",
+    Distinction.PARTLY: "a class repeats itself",
 }
 _COPIES = {
     AuditAnswer.CLEAN: (Answer.NONE_FOUND, "No copies found"),
@@ -114,11 +111,12 @@ _COPIES = {
 
 
 def _answer(
-    found: Distinction, headlines: dict[Distinction, tuple[str, str]], *, decides: bool
+    found: Distinction, headlines: dict[Distinction, str], *, decides: bool
 ) -> tuple[Answer, str]:
     """The answer and its headline."""
-    decided, indicated = headlines.get(found, ("Undecided", ""))
-    headline = decided if decides or not indicated else f"Indication: {indicated}"
+    headline = "Undecided"
+    if (said := headlines.get(found)) is not None:
+        headline = said.capitalize() if decides else f"Indication: {said}"
     return _DECIDED[found][not decides], headline
 
 
