@@ -4,6 +4,7 @@ each, on lines of their own, empty where they say nothing.
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 from synthograph.archive.advice import without_group
 from synthograph.archive.manifest import Row, count_labels, in_split
@@ -11,6 +12,7 @@ from synthograph.core.config import flatten
 from synthograph.report.gather import ArchiveSummary
 from synthograph.report.numbers import Numbers
 from synthograph.report.runs import Run
+from synthograph.report.tables import with_ends
 from synthograph.report.words import amount, as_sentence, count, duration, listed, several
 from synthograph.results.base import public_name
 from synthograph.results.evaluation import Entry
@@ -337,8 +339,5 @@ def _features(entry: Entry) -> str:
 
 
 def _value(entry: Entry) -> str:
-    said = f"{entry.title or about(entry.name).title} {amount(entry.name, entry.value)}"
-    if entry.interval is None:
-        return said
-    low, high = (amount(entry.name, end) for end in (entry.interval.low, entry.interval.high))
-    return f"{said} ({low} to {high})"
+    said = with_ends(entry.value, entry.interval, partial(amount, entry.name))
+    return f"{entry.title or about(entry.name).title} {said}"

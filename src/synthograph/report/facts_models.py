@@ -9,7 +9,7 @@ from synthograph.report.classifications import AT as THRESHOLDS
 from synthograph.report.classifications import SHOWN as SCORES
 from synthograph.report.facts_data import MOST, sized
 from synthograph.report.searches import sentence
-from synthograph.report.studies import ends, set_name
+from synthograph.report.studies import set_name
 from synthograph.report.tables import score_cell, three, with_ends
 from synthograph.report.useful import TRAINED_WITH
 from synthograph.report.words import as_sentence, count, listed, number, score_words, several
@@ -301,10 +301,7 @@ def values(study: Study) -> str:
 
 
 def _values(study: Study, part: StudySet) -> str:
-    said = [
-        f"'{arm.name}' {three(arm.value)}{f' ({ends(arm)})' if arm.interval else ''}"
-        for arm in part.arms
-    ]
+    said = [f"'{arm.name}' {with_ends(arm.value, arm.interval)}" for arm in part.arms]
     return f"{_set(study, part)}, {study.measure_title}: {listed(said, MOST)}."
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthograph.report.curves import ACCENT, MUTED, RULE, SECOND, painted
-from synthograph.report.tables import TableText
+from synthograph.report.tables import TableText, with_ends
 from synthograph.report.words import as_sentence, listed, number, percent, several
 from synthograph.results.base import Plain, Tree
 from synthograph.results.search import (
@@ -50,9 +50,7 @@ def measured(value: TrialValue | None) -> str:
     if value is None or value.value is None:
         return "–"
     if value.interval is not None:
-        return (
-            f"{number(value.value)} ({number(value.interval.low)} to {number(value.interval.high)})"
-        )
+        return with_ends(value.value, value.interval, number)
     return number(value.value) + ("" if value.spread is None else f" ± {number(value.spread)}")
 
 

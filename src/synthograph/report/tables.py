@@ -2,7 +2,7 @@
 segmenters have in common.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from synthograph.core.interval import Interval
@@ -48,11 +48,13 @@ def score_cell(found: ScoreValue | None) -> str:
     return "–" if found is None else with_ends(found.value, found.interval)
 
 
-def with_ends(value: float | None, ends: Interval | None) -> str:
+def with_ends(
+    value: float | None, ends: Interval | None, write: Callable[[float | None], str] = three
+) -> str:
     """A number and its interval; a dash where there is none."""
     if value is None or ends is None:
-        return three(value)
-    return f"{three(value)} ({three(ends.low)} to {three(ends.high)})"
+        return write(value)
+    return f"{write(value)} ({write(ends.low)} to {write(ends.high)})"
 
 
 def size_cell(found: ScoreValue) -> str:

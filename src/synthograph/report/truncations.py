@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from synthograph.report.curves import Curve, Panel, draw
-from synthograph.report.tables import TableText, three
+from synthograph.report.tables import TableText, three, with_ends
 from synthograph.report.words import number, scope_name, several
 from synthograph.results.base import Tree
 from synthograph.results.evaluation import Value
@@ -50,12 +50,7 @@ def tables(found: Truncation) -> Iterator[TableText]:
 
 
 def _cell(value: Value) -> str:
-    write = number if value.name == "frechet" else three
-    if value.value is None:
-        return "–"
-    ends = value.interval
-    bounds = "" if ends is None else f" ({write(ends.low)} to {write(ends.high)})"
-    return f"{write(value.value)}{bounds}"
+    return with_ends(value.value, value.interval, number if value.name == "frechet" else three)
 
 
 def _sentences(part: TruncationPart) -> Iterator[str]:
