@@ -4,7 +4,7 @@ They are MONAI's, for images of any channels and any size: sides are filled up t
 halves evenly, and cut again. Images of all modalities go in together.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, UInt8
@@ -37,9 +37,8 @@ class MaskNetwork(nn.Module):
     def __init__(self, name: str, channels: int, classes: int, *, width: int, depth: int):
         super().__init__()
         self.multiple = 2**depth
-        self.inner = _builder(name)(
-            channels, classes, [width << level for level in range(depth + 1)]
-        )
+        widths = [width << level for level in range(depth + 1)]
+        self.inner = _inner(name, channels, classes, widths)
         self.register_buffer("mean", torch.zeros(channels, 1, 1))
         self.register_buffer("scale", torch.ones(channels, 1, 1))
 
@@ -65,37 +64,29 @@ class MaskNetwork(nn.Module):
         self.scale.copy_(torch.tensor(scale).clamp(min=LEAST)[:, None, None])
 
 
-Builder = Callable[[int, int, list[int]], nn.Module]
-
-
-def _with_monai(name: str, **more: int) -> Builder:
-    def build_one(channels: int, classes: int, widths: list[int]) -> nn.Module:
-        return monai_class(name, "pip install 'synthograph[segment]'")(
-            spatial_dims=2,
-            in_channels=channels,
-            out_channels=classes,
-            channels=widths,
-            strides=[2] * (len(widths) - 1),
-            **more,
-        )
-
-    return build_one
-
-
-NETWORKS: dict[str, Builder] = {
-    "unet": _with_monai("UNet"),
-    "residual-unet": _with_monai("UNet", num_res_units=2),
-    "attention-unet": _with_monai("AttentionUnet"),
+NETWORKS: dict[str, tuple[str, dict[str, int]]] = {
+    "unet": ("UNet", {}),
+    "residual-unet": ("UNet", {"num_res_units": 2}),
+    "attention-unet": ("AttentionUnet", {}),
 }
-"""Ronneberger et al. 2015; with residual units Kerfoot et al. 2019, "Left-ventricle quantification
-using residual U-Net"; with attention gates Oktay et al. 2018.
+"""MONAI's class, and what else it is told. Ronneberger et al. 2015; with residual units Kerfoot et
+al. 2019, "Left-ventricle quantification using residual U-Net"; with attention gates Oktay et al.
+2018.
 """
 
 
-def _builder(name: str) -> Builder:
+def _inner(name: str, channels: int, classes: int, widths: list[int]) -> nn.Module:
     if name not in NETWORKS:
         raise UserError(f"network {name!r} is unknown: {nearest(name, NETWORKS)}")
-    return NETWORKS[name]
+    of_monai, more = NETWORKS[name]
+    return monai_class(of_monai, "pip install 'synthograph[segment]'")(
+        spatial_dims=2,
+        in_channels=channels,
+        out_channels=classes,
+        channels=widths,
+        strides=[2] * (len(widths) - 1),
+        **more,
+    )
 
 
 def depth_for(height: int, width: int) -> int:
