@@ -3,7 +3,7 @@ segmenters have in common.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from synthograph.core.interval import Interval
 from synthograph.report.words import count, several
@@ -30,12 +30,7 @@ class TableText:
 
     def tree(self) -> Tree:
         """Plain data."""
-        return {
-            "title": self.title,
-            "head": list(self.head),
-            "rows": [list(row) for row in self.rows],
-            "notes": list(self.notes),
-        }
+        return asdict(self)
 
 
 def three(value: float | None) -> str:
