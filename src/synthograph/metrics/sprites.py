@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -60,24 +60,19 @@ def fitting(count: int, side: int = SIDE) -> int:
     return max(1, min(side, LARGEST // (math.isqrt(max(count - 1, 0)) + 1)))
 
 
+def pictures(images: ImageSet, wanted: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
+    """Numbers of some images of a set, once each, and uint8 [h, w, 3]; modalities side by side."""
+    channels = list(images.spec.modalities.values())
+    for rows, batch in images.at(torch.tensor(sorted(set(wanted)), dtype=torch.int64)):
+        for number, pixels in zip(rows.tolist(), batch.numpy(), strict=True):
+            yield number, as_rgb(pixels, channels)
+
+
 def thumbnails(
     images: ImageSet, wanted: Iterable[int], *, side: int = SIDE
 ) -> Mapping[int, np.ndarray]:
-    """Small pictures of some images of a set; modalities side by side.
-
-    Args:
-        images: the set.
-        wanted: which of its images.
-        side: the longer side of a picture, pixels.
-
-    Returns:
-        Number of the image -> uint8 [h, w, 3], all of one size.
-    """
-    channels, found = list(images.spec.modalities.values()), {}
-    for rows, batch in images.at(torch.tensor(sorted(set(wanted)), dtype=torch.int64)):
-        for number, pixels in zip(rows.tolist(), batch.numpy(), strict=True):
-            found[number] = fitted(as_rgb(pixels, channels), side)
-    return found
+    """The same with a longer side of so many pixels, by number."""
+    return {number: fitted(picture, side) for number, picture in pictures(images, wanted)}
 
 
 def fitted(picture: np.ndarray, side: int = SIDE) -> np.ndarray:

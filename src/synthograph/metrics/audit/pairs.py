@@ -1,12 +1,10 @@
 """The closest pairs as pictures: what people have to look at before images are shared."""
 
-from collections.abc import Collection, Sequence
-
-import numpy as np
-import torch
+from collections.abc import Sequence
 
 from synthograph.archive.batches import ImageSet
-from synthograph.core.contact_sheets import as_rgb, contact_sheet
+from synthograph.core.contact_sheets import contact_sheet
+from synthograph.metrics.sprites import pictures
 from synthograph.results.audit import ClosestPair
 
 MAX_PAIRS = 24
@@ -32,22 +30,11 @@ def picture(
     shown = pairs[:MAX_PAIRS]
     if not shown:
         return None
-    left = _pixels(synthetic, {pair.fake for pair in shown})
-    right = _pixels(train, {pair.train for pair in shown})
+    left = dict(pictures(synthetic, (pair.fake for pair in shown)))
+    right = dict(pictures(train, (pair.train for pair in shown)))
     rows = []
     for pair in shown:
         one, other = names[0][pair.fake], names[1][pair.train]
         title = f"synthetic {one} | training {other} | score {pair.score:.2f}"
-        sides = ((synthetic, left[pair.fake]), (train, right[pair.train]))
-        rows.append((title, [as_rgb(p, s.spec.modalities.values()) for s, p in sides]))
+        rows.append((title, [left[pair.fake], right[pair.train]]))
     return contact_sheet(rows)
-
-
-def _pixels(images: ImageSet, numbers: Collection[int]) -> dict[int, np.ndarray]:
-    """Pixels [c, h, w] of some images of a set, by their number."""
-    found = images.at(torch.tensor(sorted(numbers)))
-    return {
-        number: pixels
-        for rows, batch in found
-        for number, pixels in zip(rows.tolist(), batch.numpy(), strict=True)
-    }
