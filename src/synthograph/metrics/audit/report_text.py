@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from synthograph.metrics.report_text import number
+from synthograph.metrics.report_text import empty_table, number
 from synthograph.results.audit import Audit, NeighbourTest
 
-TEST, FEATURES, NUMBER, ENDS = 20, 12, 9, 20
+WIDTHS = (20, 12, None, 9, 9, 20)
 
 
 def table(audit: Audit) -> RenderableType:
@@ -28,18 +27,13 @@ def table(audit: Audit) -> RenderableType:
 
 
 def _tests(tests: Sequence[NeighbourTest]) -> Table:
-    result = Table(
-        box=box.SIMPLE,
-        title="nearest neighbours: are synthetic images closer to training images than to others?",
-        title_justify="left",
-        pad_edge=False,
+    numbers = ("more than chance", "value", "expected", "95 % interval")
+    result = empty_table(("test", "features"), numbers)
+    result.title = (
+        "nearest neighbours: are synthetic images closer to training images than to others?"
     )
-    result.add_column("test", min_width=TEST)
-    result.add_column("features", min_width=FEATURES)
-    result.add_column("more than chance", justify="right")
-    result.add_column("value", justify="right", min_width=NUMBER)
-    result.add_column("expected", justify="right", min_width=NUMBER)
-    result.add_column("95 % interval", justify="right", min_width=ENDS)
+    for column, width in zip(result.columns, WIDTHS, strict=True):
+        column.min_width = width
     for each in tests:
         result.add_row(
             each.test,
