@@ -135,18 +135,19 @@ def jpeg(quality: int, widths: tuple[int, ...]) -> PixelDefect:
         _check_widths(widths, images)
         coded = images.clone().numpy()
         for image, (start, stop) in itertools.product(coded, itertools.pairwise(ends)):
-            image[start:stop] = _coded(image[start:stop], quality)
+            image[start:stop] = jpeg_of(image[start:stop], quality)
         return torch.from_numpy(coded)
 
     about = f"JPEG of quality {quality}"
     return PixelDefect("JPEG", quality, f"quality {quality}", about, damage, max_bits=8)
 
 
-def _coded(planes: np.ndarray, quality: int) -> np.ndarray:
-    """One picture of one or three planes [c, h, w]."""
+def jpeg_of(planes: np.ndarray, quality: int, subsampling: int = 2) -> np.ndarray:
+    """One picture of one or three planes [c, h, w] as JPEG; 0: colours at full resolution."""
     picture = planes.transpose(1, 2, 0) if len(planes) == 3 else planes[0]
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(file, "JPEG", quality=quality)
+    more = {"subsampling": subsampling} if len(planes) == 3 else {}
+    Image.fromarray(np.ascontiguousarray(picture)).save(file, "JPEG", quality=quality, **more)
     decoded = np.asarray(Image.open(file))
     return decoded.transpose(2, 0, 1) if len(planes) == 3 else decoded[None]
 

@@ -1,12 +1,10 @@
 """Copies of images under known transforms, planted to measure how many of them a search finds."""
 
-import io
 import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
-import PIL.Image
 import torch
 import torch.nn.functional as nnf
 from jaxtyping import Float, Int64
@@ -14,6 +12,7 @@ from torch import Tensor
 
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.matcher import LUMA, Pose, blur, warped
+from synthograph.metrics.defects import jpeg_of
 
 # n image, c channel, h height, w width
 
@@ -147,19 +146,10 @@ def jpeg(images: Images, numbers: Tensor, streams: Streams, others: Images) -> I
 
 def compressed(image: Float[Tensor, "c h w"], quality: int, *, halved: bool) -> Tensor:
     """An image as JPEG; `halved`: colours at half the resolution (4:2:0)."""
-    parts = [image[:3], *image[3:]] if len(image) >= 3 else list(image)
-    found = []
-    for part in parts:
-        values = (part * 255).round().clamp(0, 255).to(torch.uint8)
-        colour = values.ndim == 3
-        picture = PIL.Image.fromarray((values.permute(1, 2, 0) if colour else values).numpy())
-        file = io.BytesIO()
-        picture.save(
-            file, "JPEG", quality=quality, **({"subsampling": 2 * halved} if colour else {})
-        )
-        again = torch.from_numpy(np.array(PIL.Image.open(file))).to(torch.float32) / 255
-        found.append(again.permute(2, 0, 1) if colour else again[None])
-    return torch.cat(found)
+    values = (image * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+    parts = [values[:3], *values[3:, None]] if len(values) >= 3 else values[:, None]
+    found = [jpeg_of(part, quality, subsampling=2 * halved) for part in parts]
+    return torch.from_numpy(np.concatenate(found)).to(torch.float32) / 255
 
 
 def grey(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Images:
