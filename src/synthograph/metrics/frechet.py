@@ -19,6 +19,7 @@ from torch import Tensor
 from synthograph.metrics.measure import Measure, Source
 from synthograph.results.evaluation import Value, compared
 from synthograph.stats.intervals import Plan, parts, plan, squared_interval
+from synthograph.stats.nearest import centre_of
 from synthograph.stats.sample import Sample, check_pair, chunks, too_few
 
 # n m image, d feature, r rank, e evaluation
@@ -56,11 +57,7 @@ class Moments:
 
 def moments(sample: Sample) -> Moments:
     """Mean and covariance, accumulated in float64 in two passes over chunks."""
-    values, count = sample.values, len(sample)
-    total = torch.zeros(sample.features, dtype=torch.float64)
-    for chunk in chunks(values):
-        total += chunk.sum(0)
-    mean = total / count
+    values, count, mean = sample.values, len(sample), centre_of(sample.values)
     if count < sample.features:
         return Moments(count, mean, rows=torch.cat([chunk - mean for chunk in chunks(values)]))
     scatter = torch.zeros(sample.features, sample.features, dtype=torch.float64)
