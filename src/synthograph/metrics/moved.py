@@ -106,7 +106,9 @@ class Index:
             alike[own[:, None] == self.groups[None]] = -3
         near = alike.topk(min(CANDIDATES, alike.shape[1])).indices
         rows = torch.arange(len(pictures))
-        found = [self._overlaid(variants[kind[rows, each], rows], each) for each in near.T]
+        found = [
+            _overlaid(variants[kind[rows, each], rows], self.pictures[each]) for each in near.T
+        ]
         scores = torch.stack(found, 1).masked_fill(alike.gather(1, near) < -2, 0)
         best, place = scores.max(1)
         where = near[rows, place]
@@ -114,17 +116,12 @@ class Index:
         if not len(rows):
             return rows, rows
         cuts = variants[kind[rows, where[rows]], rows]  # laid over the others as over the best
-        found = [self._overlaid(cuts, each) for each in near[rows].T]
+        found = [_overlaid(cuts, self.pictures[each]) for each in near[rows].T]
         others = torch.maximum(torch.stack(found, 1), scores[rows])
         of_best = self.groups[near[rows]] == self.groups[where[rows]][:, None]
         apart = 1 - others.masked_fill(of_best, 0).amax(1)
         rows = rows[1 - best[rows] < APART * apart]
         return rows, where[rows]
-
-    def _overlaid(
-        self, cuts: Float32[Tensor, "n s s"], places: Int64[Tensor, " n"]
-    ) -> Float32[Tensor, " n"]:
-        return _overlaid(cuts, self.pictures[places])
 
 
 def _small(images: Tensor) -> Float32[Tensor, "n p"]:
