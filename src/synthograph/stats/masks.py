@@ -326,23 +326,13 @@ def _weighted(
     return (weights[:, there] @ values[there]) / weights[:, there].sum(1)
 
 
-def _dice(k: int, overlaps: Overlaps, weights: Tensor) -> Tensor:
-    values = overlaps.dice[:, k]
+def _over_images(of: str, k: int, overlaps: Overlaps, weights: Tensor) -> Tensor:
+    values = getattr(overlaps, of)[:, k]
     return _weighted(values, values.isfinite(), weights)
 
 
 def _dice_present(k: int, overlaps: Overlaps, weights: Tensor) -> Tensor:
     return _weighted(overlaps.dice[:, k], overlaps.truth[:, k] > 0, weights)
-
-
-def _iou(k: int, overlaps: Overlaps, weights: Tensor) -> Tensor:
-    values = overlaps.iou[:, k]
-    return _weighted(values, values.isfinite(), weights)
-
-
-def _distance(k: int, overlaps: Overlaps, weights: Tensor) -> Tensor:
-    values = overlaps.distance[:, k]
-    return _weighted(values, values.isfinite(), weights)
 
 
 def _pixels(k: int, overlaps: Overlaps, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -361,13 +351,13 @@ def _iou_set(k: int, overlaps: Overlaps, weights: Tensor) -> Tensor:
 
 
 DISTANCE = "hausdorff95"
-_SCORES = {
-    "dice": ("Dice, mean over images", _dice),
+_SCORES: dict[str, tuple[str, Callable[[int, Overlaps, Tensor], Tensor]]] = {
+    "dice": ("Dice, mean over images", partial(_over_images, "dice")),
     "dice_present": ("Dice, mean over images that have the class", _dice_present),
     "dice_set": ("Dice of the set", _dice_set),
-    "iou": ("IoU, mean over images", _iou),
+    "iou": ("IoU, mean over images", partial(_over_images, "iou")),
     "iou_set": ("IoU of the set", _iou_set),
-    DISTANCE: ("95 % Hausdorff distance, mean over images", _distance),
+    DISTANCE: ("95 % Hausdorff distance, mean over images", partial(_over_images, "distance")),
 }
 TITLES = {name: title for name, (title, _) in _SCORES.items()}
 """Name of every score -> what people are shown."""
