@@ -168,17 +168,15 @@ def compare_masks(
     classes: int,
     *,
     groups: Int64[Tensor, " n"],
-    folds: Int64[Tensor, " n"] | None = None,
     distances: bool = True,
 ) -> Overlaps:
-    """Compare predicted masks with true ones.
+    """Compare masks that one training predicted with true ones.
 
     Args:
         truth: class ids below `classes`, or `IGNORED`.
         predicted: class ids below `classes`.
         classes: number of classes, the background among them.
         groups: patient of every image.
-        folds: which training predicted it; one by default.
         distances: whether to measure them; NaN otherwise.
     """
     pixels = np.zeros((3, len(truth), classes))
@@ -198,7 +196,7 @@ def compare_masks(
         of_predicted,
         torch.from_numpy(distance),
         groups,
-        torch.zeros_like(groups) if folds is None else folds,
+        torch.zeros_like(groups),
         math.hypot(*truth.shape[1:]),
     )
 

@@ -40,15 +40,12 @@ class CopyJudge:
         ]
 
 
-def copy_judge(
-    train: ImageSet, *, folder: Path, seed: int = 0, tracks: Tracks = silent
-) -> CopyJudge:
+def copy_judge(train: ImageSet, *, folder: Path, tracks: Tracks = silent) -> CopyJudge:
     """Set the threshold on training images, each against those of all other groups.
 
     Args:
         train: what the generator was trained on.
         folder: for a nameless file of the training images.
-        seed: of which training images the threshold is set on, where there are many.
         tracks: shows progress.
 
     Raises:
@@ -56,7 +53,7 @@ def copy_judge(
     """
     check_sets(train)
     index = Index(train, folder, tracks)
-    known = calibrate(index, seed)
+    known = calibrate(index, seed=0)
     same = frozenset(digests(train.batches()))
     origin = {"name": train.name, **train.origin}
     return CopyJudge(index, known.scale, known.thresholds[-1], same, origin)
