@@ -3,7 +3,7 @@ sentence or two each, on lines of their own, empty where they say nothing.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from synthograph.report.classifications import AT as THRESHOLDS
 from synthograph.report.classifications import SHOWN as SCORES
@@ -341,13 +341,8 @@ def recovered(found: Authenticity) -> str:
 
 def apart(gap: DomainGap) -> str:
     """How far sets lie apart."""
-    return "\n".join(_pairs(gap))
-
-
-def _pairs(gap: DomainGap) -> Iterator[str]:
-    for pair in gap.pairs[:MOST]:
-        if pair.sentence:
-            yield f"{as_sentence(pair.sentence).rstrip('.')}."
+    said = [as_sentence(pair.sentence).rstrip(".") for pair in gap.pairs[:MOST] if pair.sentence]
+    return "\n".join(f"{each}." for each in said)
 
 
 def searched(search: Search) -> str:

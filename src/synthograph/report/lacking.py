@@ -2,7 +2,7 @@
 measured, and the command that measures the rest.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 from synthograph.features.packaged import RANDOM, TRAINED
@@ -85,15 +85,12 @@ def _told(numbers: Numbers, found: list[Entry], question: Question, beside: Besi
 
 
 def _values(entries: Iterable[Entry]) -> str:
-    return listed(list(_each(entries)))
-
-
-def _each(entries: Iterable[Entry]) -> Iterator[str]:
-    for entry in {e.name: e for e in entries}.values():
-        said = f"{about(entry.name).title} {amount(entry.name, entry.value)}"
+    said = []
+    for name, entry in {e.name: e for e in entries}.items():
         floor = entry.floor
-        real = f" (real against real {amount(entry.name, floor.value)})" if floor else ""
-        yield said + real
+        real = f" (real against real {amount(name, floor.value)})" if floor else ""
+        said.append(f"{about(name).title} {amount(name, entry.value)}{real}")
+    return listed(said)
 
 
 def _blind(entry: Entry) -> str:

@@ -37,11 +37,7 @@ def tables(study: Study) -> Iterator[TableText]:
             yield _folds(study, part, where)
 
 
-def _size(study: Study, part: StudySet) -> str:
-    return _images(study, part, " of ")
-
-
-def _images(study: Study, part: StudySet | FoldValue, between: str) -> str:
+def _size(study: Study, part: StudySet | FoldValue, between: str = " of ") -> str:
     """Images and groups, once where every image is a group of its own."""
     groups = units(study, part.groups)
     own = study.about.unit == "image"
@@ -130,7 +126,7 @@ def _folds(study: Study, part: StudySet, where: str) -> TableText:
     shown = [each for each in part.differences if each.folds] or part.arms
     folds = shown[0].folds
     head = ["arm", *(f"fold {each.fold}" for each in folds), "all folds"]
-    sizes = [_images(study, each, ", ") for each in folds]
+    sizes = [_size(study, each, ", ") for each in folds]
     rows = [["test images", *sizes, _size(study, part)]]
     rows += [_fold_row(each) for each in shown]
     what = f"Difference from {study.reference}" if part.differences else study.measure_title
