@@ -56,8 +56,8 @@ class Difference:
     """
 
     value: float
-    interval: Interval | None
-    p: float | None
+    interval: Interval | None = None
+    p: float | None = None
     patients: float | None = None
     trainings: float | None = None
     reason: str | None = None
@@ -142,19 +142,15 @@ def compare(
     groups = arm[0].groups
     count = arm[0].fewest_groups(score.classes)
     if not math.isfinite(value):
-        return Difference(value, None, None, reason=f"{score.title} has no value on these images")
+        return Difference(value, reason=f"{score.title} has no value on these images")
     if count < MIN_GROUPS:
-        return Difference(
-            value,
-            None,
-            None,
-            reason=f"no interval: a class has {count} groups, at least {MIN_GROUPS} are needed",
-        )
+        reason = f"no interval: a class has {count} groups, at least {MIN_GROUPS} are needed"
+        return Difference(value, reason=reason)
     weights = group_weights(groups, replicates, seed)
     found = _mean_scores(score, arm, weights) - _mean_scores(score, reference, weights)
     if not _mostly_defined(found):
         reason = f"no interval: {score.title} has no value in many replicates, a class is too rare"
-        return Difference(value, None, None, reason=reason)
+        return Difference(value, reason=reason)
     spread = _variance(found, len(groups.unique()))
     parts = [(spread if spread > EQUAL else (score.top / count) ** 2, count - 1.0)]
     draws = [each for each in (arm, reference) if len(each) > 1]
