@@ -243,8 +243,8 @@ def untrained() -> tuple[EfficientNetLite, WeightDigest]:
     return network, WeightDigest(digest.hexdigest(), "drawn", verified=True)
 
 
-def _recipe(name: str, size: LiteSize, bytes_: int, sha256: str) -> NetworkRecipe:
-    package = PACKAGES[name]
+def _recipe(name: str, bytes_: int, sha256: str) -> NetworkRecipe:
+    package, size = PACKAGES[name], SIZES[name]
     weights = WeightFile(
         name=name,
         file=package.file,
@@ -263,23 +263,11 @@ def _recipe(name: str, size: LiteSize, bytes_: int, sha256: str) -> NetworkRecip
     return NetworkRecipe(name, preprocess, source, weights, chunk=CHUNK)
 
 
-RECIPES = tuple(
-    _recipe(name, SIZES[name], size, sha256)
-    for name, size, sha256 in (
-        (
-            "efficientnet-lite0",
-            18_826_032,
-            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        ),
-        (
-            "efficientnet-lite1",
-            21_946_926,
-            "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-        ),
-        (
-            "efficientnet-lite2",
-            24_666_229,
-            "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-        ),
-    )
+_LITE0 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+_LITE1 = "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"
+_LITE2 = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
+RECIPES = (
+    _recipe("efficientnet-lite0", 18_826_032, _LITE0),
+    _recipe("efficientnet-lite1", 21_946_926, _LITE1),
+    _recipe("efficientnet-lite2", 24_666_229, _LITE2),
 )

