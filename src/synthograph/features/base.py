@@ -77,22 +77,18 @@ class Extractor(Protocol):
     @property
     def name(self) -> str:
         """As users write it, and as it stands in every result."""
-        ...
 
     @property
     def dims(self) -> int:
         """Features per image."""
-        ...
 
     @property
     def digest(self) -> WeightDigest:
         """Identifies the weights."""
-        ...
 
     @property
     def indicative(self) -> bool:
         """Whether its numbers compare only with themselves and are no standard measure."""
-        ...
 
     def __call__(self, images: Tensor) -> Float32[Tensor, "n d"]:
         """Features of images, on the CPU.
@@ -103,11 +99,9 @@ class Extractor(Protocol):
         Raises:
             UserError: the images have another shape or number type.
         """
-        ...
 
     def describe(self) -> JsonObject:
         """What results record of the extractor; plain data."""
-        ...
 
 
 @runtime_checkable
@@ -117,13 +111,11 @@ class ClassifyingExtractor(Extractor, Protocol):
     @property
     def classes(self) -> int:
         """Probabilities per image."""
-        ...
 
     def features_and_probabilities(
         self, images: Tensor
     ) -> tuple[Float32[Tensor, "n d"], Float32[Tensor, "n k"]]:
         """Both in one pass; see `Extractor`."""
-        ...
 
 
 @runtime_checkable
@@ -132,7 +124,6 @@ class ChoosyExtractor(Extractor, Protocol):
 
     def takes(self, channels: int) -> bool:
         """Whether images of so many channels are accepted."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
