@@ -28,12 +28,8 @@ NOT_FOR = (
 
 
 def of_network(inputs: Inputs, network: str) -> tuple[Inputs, int]:
-    """Inputs without numbers, audits and comparisons of projections of another network, and how
-    many of those that were named are left out.
-
-    Args:
-        inputs: what was found.
-        network: sha256 of the file of the network.
+    """Inputs without numbers, audits and comparisons of projections of another network than that of
+    this sha256, and how many of those that were named are left out.
     """
     numbers = [each for each in inputs.numbers if not each.of_another(network)]
     results = [each for each in inputs.results if not _of_another(each.content, network)]

@@ -83,12 +83,8 @@ def beside(page: Path, name: str) -> Path:
 
 
 def fill(form: ChecklistForm, inputs: Inputs, file: str = "") -> Checklist:
-    """The checklist with what the files know.
-
-    Args:
-        form: the checklist.
-        inputs: what was found; for everybody its public form.
-        file: that it will be written to.
+    """The checklist with what the files know, to be written to `file`; for everybody of the public
+    form of the inputs.
     """
     found = {
         name: tuple(known for fact in facts for known in fact(inputs))

@@ -302,12 +302,8 @@ def classes_table(entries: Sequence[Tree]) -> list[Tree]:
 
 
 def render_checklist(checklist: Tree, document: Tree, page: str) -> str:
-    """A checklist for manuscripts as a page of its own, whose table can be copied into a text.
-
-    Args:
-        checklist: filled in.
-        document: the content of the report.
-        page: file name of the report.
+    """A checklist for manuscripts as a page of its own, whose table can be copied into a text,
+    beside the report in the file `page`.
     """
     template = _environment().get_template("checklist.html")
     return template.render(c=checklist, d=document, page=page, style=Markup(_resource("style.css")))

@@ -199,14 +199,8 @@ def _winner(search: Search) -> str:
 
 
 def drawing(search: Search, name: str) -> str:
-    """Importance of every setting, history, and the first objective over each setting.
-
-    Args:
-        search: what is drawn.
-        name: keeps the parts of several drawings on a page apart.
-
-    Returns:
-        SVG; empty where nothing was measured.
+    """Importance of every setting, history, and the first objective over each setting, as SVG;
+    empty where nothing was measured.
     """
     known = [trial for trial in search.trials if _place(trial, search) is not None]
     if not known:

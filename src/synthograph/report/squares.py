@@ -93,11 +93,7 @@ def _path(points: Iterable[tuple[float, float]]) -> str:
 
 def matrix(rows: Sequence[Sequence[int]], names: Sequence[str], *, name: str) -> str:
     """A table of counts as an SVG element: cells are the darker the larger their share of the row.
-
-    Args:
-        rows: of counts, as many as columns.
-        names: of rows and columns.
-        name: of the picture, for readers who do not see it.
+    Rows and columns have the same names; `name` as of `square`.
     """
     cell = max(24, min(56, SIDE // max(len(names), 1)))
     left = 10 + 6.6 * max(len(_short(each)) for each in names)

@@ -164,11 +164,8 @@ def study_tree(study: Study) -> Tree:
 
 
 def reliability(study: Study, name: str) -> str:
-    """Curves of the primary condition and of the reference; empty where classes were not predicted.
-
-    Args:
-        study: what is drawn.
-        name: keeps the parts of several drawings on a page apart.
+    """Curves of the primary condition and of the reference; empty where classes were not
+    predicted.
     """
     arms = {arm.name: arm.calibration for arm in study.internal.arms}
     curves = [
@@ -182,15 +179,7 @@ def reliability(study: Study, name: str) -> str:
 
 
 def drawing(study: Study, name: str) -> str:
-    """The forest plot of all differences.
-
-    Args:
-        study: what is drawn.
-        name: keeps the parts of several drawings on a page apart.
-
-    Returns:
-        SVG; empty where there is a single arm.
-    """
+    """The forest plot of all differences, as SVG; empty where there is a single arm."""
     if not study.internal.differences:
         return ""
     lines = []

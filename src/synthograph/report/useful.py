@@ -37,11 +37,7 @@ TRAINED_WITH = {
 
 
 def useful_verdict(studies: Sequence[Study] = ()) -> Verdict:
-    """Do they help a downstream task?
-
-    Args:
-        studies: that were given; where they disagree the answer is undecided.
-    """
+    """Do they help a downstream task? Undecided where studies disagree."""
     given, studies = studies, [each for each in studies if each.synthetic]
     if not studies:
         first = "Studies of real images alone were given." if given else "No study was given."

@@ -37,11 +37,8 @@ def panels(history: ValidationHistory) -> Iterator[tuple[Panel, str]]:
 
 
 def drawings(history: ValidationHistory | None, of: str) -> list[tuple[str, str]]:
-    """SVG and caption of every picture; none without a history.
-
-    Args:
-        history: of the training.
-        of: what was trained, by a name that no other one on the page has.
+    """SVG and caption of every picture; none without a history. What was trained has a name that no
+    other one on the page has.
     """
     if history is None:
         return []

@@ -34,15 +34,10 @@ class WrittenReport:
 
 
 def check_target(page: Path, *, force: bool, more: Sequence[Path] = ()) -> Path:
-    """The JSON beside the page; refuses to take the place of anything.
-
-    Args:
-        page: to be written.
-        force: replace what is there.
-        more: further files to be written.
+    """The JSON beside the page; `more` files are to be written, too.
 
     Raises:
-        UserError: one of them is there, or the folder cannot be written.
+        UserError: one of them is there, without `force`, or the folder cannot be written.
     """
     if page.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"-o {page}: the page is an HTML file; give a name such as report.html")
