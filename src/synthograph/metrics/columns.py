@@ -232,20 +232,12 @@ def keep_part(
 ) -> int:
     """Compute one part of the rows and keep it, for `rows_of` to take over.
 
-    A part ends where a batch and a block end, so its numbers are those of one process.
-
-    Args:
-        images: the set; one without a key, or that gives only all of its images, has no parts.
-        columns: what to compute.
-        part: which of how many parts.
-        folder: as for `rows_of`.
-        track: shows progress, in batches.
+    A part ends where a batch and a block end, so its numbers are those of one process. A set
+    without a key, or that gives only all of its images, has no parts. Arguments and errors
+    otherwise as for `rows_of`.
 
     Returns:
         How many images the part has.
-
-    Raises:
-        UserError: as for `rows_of`.
     """
     if images.homes is not None:
         alone = [column for column in columns if column.alone]

@@ -295,13 +295,8 @@ def _mix(one: DomainImages, other: DomainImages) -> str | None:
 def pictures_of(
     sets: Sequence[DomainImages], points: DomainMap, file: str, *, side: int
 ) -> tuple[bytes, Thumbnails]:
-    """A small picture of every point of the map, in the order of the points.
-
-    Args:
-        sets: those that were compared.
-        points: the map.
-        file: name that the PNG will have.
-        side: the longer side of a picture, pixels.
+    """A small picture of every point of the map, in the order of the points, with a longer side of
+    so many pixels.
     """
     found = []
     for place, each in enumerate(sets):

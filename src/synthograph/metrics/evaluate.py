@@ -209,20 +209,11 @@ def keep_part(
     folder: Path,
     tracks: Tracks = silent,
 ) -> int:
-    """Compute one part of the features that `evaluate` needs, and keep it on disk for it.
-
-    Args:
-        task: what will be measured.
-        extractors: whose features.
-        part: which of how many parts; others may be computed elsewhere at the same time.
-        folder: where features are kept, the same for all parts.
-        tracks: shows progress.
+    """Compute one part of the features that `evaluate` needs, and keep it on disk for it; others
+    may be computed elsewhere at the same time, and kept in the same folder. Errors as there.
 
     Returns:
         Images in this part.
-
-    Raises:
-        UserError: as from `check`, or features that are not finite.
     """
     assert task.parts, "everything is one part"
     count = 0

@@ -78,13 +78,7 @@ def floors(
     real: Sample, fake: Sample, names: Collection[str], *, seed: int = 0
 ) -> dict[str, Floor]:
     """The floor of every measure that has one: its value between halves of the real images, or, for
-    a measure of one set, its value for the real images.
-
-    Args:
-        real: rows of real images.
-        fake: rows of synthetic images.
-        names: of measures of one source.
-        seed: which groups are in which half.
+    a measure of one set, its value for the real images. Arguments as for `compare`.
     """
     found = {}
     for measure in chosen(names):

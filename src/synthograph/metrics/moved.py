@@ -37,15 +37,7 @@ OVERLAP, POWER = 0.5, 0.3
 
 
 def moved(tested: ImageSet, known: ImageSet, *, folder: Path, tracks: Tracks = silent) -> Recoded:
-    """Find other cuts of images among those of another set.
-
-    Args:
-        tested: what is looked for.
-        known: where. Images of the set itself, if it is the same one, are compared with those of
-            other groups alone.
-        folder: where what is computed of every image is kept.
-        tracks: shows progress.
-    """
+    """Find other cuts of images among those of another set; arguments as for `recoded`."""
     column = Column("small picture", f"small picture 1 {SIDE}", SIDE * SIDE, lambda _: _small)
     looked, there = (
         rows_of(each, [column], folder=folder, track=tracks(f"small pictures of {each.name}"))[0]

@@ -141,13 +141,8 @@ def same_names(
 ) -> list[str]:
     """Notes on groups of a reference that are called as groups of training are, in another archive.
 
-    Digests of two archives that were made apart never agree, so `refuse_overlap` is silent there.
-
-    Args:
-        trained: names of the groups that were trained on.
-        groups: names of the groups of the reference.
-        name: of the reference.
-        training: name of the training archive.
+    Digests of two archives that were made apart never agree, so `refuse_overlap` is silent there;
+    `name` is that of the reference.
     """
     reference, known = set(groups), set(map(spelling, trained))
     shared = sorted(group for group in reference if spelling(group) in known)

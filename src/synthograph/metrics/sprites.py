@@ -19,14 +19,10 @@ SIDE = 48
 
 
 def sprite(pictures: Sequence[np.ndarray], file: str) -> tuple[bytes, Thumbnails]:
-    """Pictures on a square grid, the rest of it white.
-
-    Args:
-        pictures: uint8 [h, w, 3], all of one size.
-        file: name that the PNG will have.
+    """Pictures, uint8 [h, w, 3] of one size, on a square grid, the rest of it white.
 
     Returns:
-        The PNG, and what a page needs to cut it.
+        The PNG, and what a page needs to cut it, with the name that the file will have.
 
     Raises:
         UserError: there is no picture, they differ in size, or the sprite would be too large.

@@ -29,18 +29,8 @@ def truncation_parts(
     tracks: Tracks = silent,
     seed: int = 0,
 ) -> tuple[list[TruncationPart], list[str]]:
-    """The measures of all images and of every class that has images enough.
-
-    Args:
-        real: the reference.
-        at: synthetic images at every psi, of the same seeds and classes.
-        extractor: whose features.
-        folder: where features are kept.
-        tracks: shows progress.
-        seed: of blocks.
-
-    Returns:
-        The parts, and notes on classes that are left out.
+    """The measures of all images and of every class that has images enough, `at` every psi, where
+    synthetic images are of the same seeds and classes; and notes on classes that are left out.
     """
     truth = features_of(real, extractor, folder=folder, tracks=tracks)
     fakes = {

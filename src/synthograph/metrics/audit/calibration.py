@@ -122,14 +122,8 @@ def calibrated(
     groups: Int64[Tensor, " m"],
     rates: Sequence[float],
 ) -> Calibration:
-    """Calibrate a search.
-
-    Args:
-        unseen: candidates of training images among those of all other groups.
-        padded: the same of some of them, with padding.
-        rows: places of these images among all training images, sorted.
-        groups: of all training images.
-        rates: false alarms.
+    """Calibrate a search by candidates of training images, at sorted `rows` of all, among those of
+    all other groups, and by some of them with padding; `groups` are those of all training images.
     """
     scale = AgreementScale.of(unseen, padded)
     scores, nearest = scale.scores(unseen)

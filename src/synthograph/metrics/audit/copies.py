@@ -71,11 +71,7 @@ class CopySearch:
 
 def calibrate(index: Index, seed: int) -> Calibration:
     """Scores and thresholds from training images alone, each against those of all other groups: the
-    same whenever images are searched for copies of these.
-
-    Args:
-        index: of the training images.
-        seed: of which of them are taken, where there are many.
+    same whenever images are searched for copies of these. Where there are many, some are drawn.
     """
     train = index.images
     rows = drawn(train.count, REAL, Streams(seed, STREAMS), "real")

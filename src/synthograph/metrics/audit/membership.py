@@ -124,11 +124,8 @@ def _attacks(
 
 
 def conclude(first: Attack, p: float) -> tuple[bool, str]:
-    """Whether training images are distinguishable from held-out ones, and the result in words.
-
-    Args:
-        first: the attack whose numbers are given.
-        p: of all attacks together.
+    """Whether training images are distinguishable from held-out ones by the p of all attacks, and
+    the result in words, with the numbers of the first.
     """
     seen = p <= MEMBERSHIP_ALPHA
     found = "the attacks guess no better than chance, which does not prove that others would not"
@@ -243,14 +240,8 @@ def attack(
     unit: Unit,
     draws: Draws,
 ) -> tuple[Attack, list[Float64[Tensor, " e"]]]:
-    """One row, and its AUC and true-positive rate under every permutation.
-
-    Args:
-        cohort: who was trained on.
-        ranks: of all images; high ones should be members.
-        score: name of what is ranked.
-        unit: what is taken for a member.
-        draws: of `Cohort.draws`.
+    """One row, and its AUC and true-positive rate under every permutation. Images of high ranks, by
+    the score of this name, should be members.
     """
     values, ours, (members, controls) = unit.values(ranks), cohort.member[unit.owner], draws
     every = rank_statistics(values, members[:, unit.owner], false_positives=FALSE_POSITIVES)

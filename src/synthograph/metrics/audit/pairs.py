@@ -16,16 +16,8 @@ def picture(
     pairs: Sequence[ClosestPair],
     names: tuple[Sequence[str], Sequence[str]],
 ) -> bytes | None:
-    """PNG bytes with a row per pair: a synthetic image, and beside it the nearest training image.
-
-    Args:
-        synthetic: images of the generator.
-        train: training images.
-        pairs: closest first; the first `MAX_PAIRS` are shown.
-        names: of synthetic and of training images.
-
-    Returns:
-        The picture, or None without pairs.
+    """PNG bytes with a row for each of the first `MAX_PAIRS`: a synthetic image, and beside it the
+    nearest training image, with their names; None without pairs.
     """
     shown = pairs[:MAX_PAIRS]
     if not shown:

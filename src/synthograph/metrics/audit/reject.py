@@ -41,12 +41,8 @@ class CopyJudge:
 
 
 def copy_judge(train: ImageSet, *, folder: Path, tracks: Tracks = silent) -> CopyJudge:
-    """Set the threshold on training images, each against those of all other groups.
-
-    Args:
-        train: what the generator was trained on.
-        folder: for a nameless file of the training images.
-        tracks: shows progress.
+    """Set the threshold on training images, each against those of all other groups. The folder is
+    for a nameless file of them.
 
     Raises:
         UserError: too few groups.

@@ -17,11 +17,7 @@ MIN_GROUPS = 20
 
 
 def check_sets(train: ImageSet, *others: ImageSet) -> None:
-    """Refuse sets that cannot be compared.
-
-    Args:
-        train: training images.
-        others: the hold-out, then any.
+    """Refuse sets that cannot be compared; the first of the others is the hold-out.
 
     Raises:
         UserError: different kinds of images, or real ones of too few groups.
