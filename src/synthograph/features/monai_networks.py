@@ -16,12 +16,8 @@ def monai_is_here() -> bool:
 def monai_class(name: str, remedy: str) -> Callable[..., nn.Module]:
     """A class of its networks.
 
-    Args:
-        name: of the class.
-        remedy: what helps where MONAI is not installed.
-
     Raises:
-        UserError: it is not.
+        UserError: MONAI is not installed; the remedy is said.
     """
     try:
         from monai.networks import nets

@@ -135,27 +135,15 @@ def _blocks(groups: tuple[Int[Tensor, " _"], ...], most: int, seed: int) -> Plan
 
 
 def undivided(*groups: Int[Tensor, " _"], reason: str | None = None) -> Plan:
-    """A plan of one block, from which nothing is left out.
-
-    Args:
-        *groups: group of every image, one tensor per set.
-        reason: why there is no interval.
-    """
+    """A plan of one block, from which nothing is left out, and why there is no interval."""
     blocks = tuple(torch.zeros(len(each), dtype=torch.int64) for each in groups)
     every = torch.ones(1, 1, dtype=torch.bool)
     return Plan(every, blocks, torch.ones(1, dtype=torch.float64), reason)
 
 
 def parts(groups: Int[Tensor, " n"], count: int, *, seed: int = 0) -> Int64[Tensor, " n"]:
-    """Cut a set into parts of about equal size, along whole groups.
-
-    Args:
-        groups: group of every image.
-        count: number of parts; at most the number of groups.
-        seed: which groups share a part.
-
-    Returns:
-        The part of every image, 0..count-1.
+    """The part of every image, 0..count-1, where a set is cut into parts of about equal size, along
+    whole groups; at most as many as there are groups.
     """
     target = torch.full((count,), 1 / count, dtype=torch.float64)
     return _assign(groups, target, seed, f"metrics/parts/{count}")
@@ -165,11 +153,6 @@ def halve(groups: Int64[Tensor, " n"], streams: Streams, split: int) -> Bool[Ten
     """One of two halves along whole groups: groups in random order, each to the smaller half.
 
     `parts` takes large groups first: with groups of different sizes its cuts would all be the same.
-
-    Args:
-        groups: group of every image.
-        streams: where the order comes from.
-        split: number of the cut.
 
     Returns:
         Whether an image is in the second half.
@@ -217,12 +200,8 @@ def _leave_out(count: int, pairs: int | None) -> Bool[Tensor, "e g"]:
 
 
 def means(values: Float[Tensor, " n *d"], cut: Plan, *, place: int = 0) -> Float64[Tensor, " e *d"]:
-    """Mean over the images that every evaluation keeps.
-
-    Args:
-        values: a number, or a row of them, for every image.
-        cut: the plan.
-        place: which of its sets the images are.
+    """Mean over the images that every evaluation keeps, of a number or a row of numbers for every
+    image of the set at `place`.
     """
     blocks, shape = cut.blocks[place], values.shape[1:]
     sums = torch.zeros(cut.count, *shape, dtype=torch.float64)

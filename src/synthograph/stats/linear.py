@@ -157,14 +157,7 @@ def quality(
     *,
     seed: int = 0,
 ) -> Quality:
-    """Compare held-out predictions with the truth, an interval over groups.
-
-    Args:
-        held_out: of a `LinearFit`.
-        values: the truth.
-        groups: patient of every image.
-        seed: which groups share a block.
-    """
+    """Compare held-out predictions of a `LinearFit` with the truth, an interval over groups."""
     cut = plan(groups, seed=seed)
     if is_class(values):
         members = (values == 1).expand(len(cut.kept), -1)

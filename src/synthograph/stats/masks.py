@@ -253,11 +253,8 @@ def cases(overlaps: Overlaps, k: int) -> Cases:
 
 
 def mask_scores(classes: Sequence[int], diagonal: float) -> tuple[MaskScore, ...]:
-    """All scores of some classes; of several, the mean over them.
-
-    Args:
-        classes: of one, or of those that occur (`Overlaps.occurring`).
-        diagonal: of the images, in pixels.
+    """All scores of one class, or the means over those that occur (`Overlaps.occurring`); the
+    diagonal of the images in pixels is the largest distance.
     """
     return tuple(
         MaskScore(

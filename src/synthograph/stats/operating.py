@@ -30,11 +30,8 @@ class OperatingPoints:
 def operating_points(
     scores: Float[Tensor, " n"], positive: Bool[Tensor, " n"]
 ) -> OperatingPoints | None:
-    """All of a score, images of one score entering together; None without a pair of images.
-
-    Args:
-        scores: of every image.
-        positive: who should score high.
+    """All points of a score that should be high for positive images; images of one score enter
+    together. None without a pair of images.
     """
     if not positive.any() or positive.all():
         return None

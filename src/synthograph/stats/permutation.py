@@ -134,10 +134,8 @@ def p_value(observed: float, null: Float64[Tensor, " e"], *, slack: float = 0.0)
 
 
 def joint_p_value(table: Float64[Tensor, "e s"]) -> float:
-    """One p for several statistics whose large values mean something.
-
-    Args:
-        table: statistics of the data (row 0) and of every permutation.
+    """One p for several statistics of the data (row 0) and of every permutation, whose large values
+    mean something.
 
     Source: Westfall and Young 1993, "Resampling-Based Multiple Testing", minimum p.
     """
@@ -149,12 +147,8 @@ def joint_p_value(table: Float64[Tensor, "e s"]) -> float:
 def groups_that_fit(
     sizes: Int64[Tensor, " g"], order: Int64[Tensor, " g"], room: int
 ) -> Bool[Tensor, " g"]:
-    """Whole groups in a given order, passing over those for which there is no room any more.
-
-    Args:
-        sizes: images of every group.
-        order: in which groups are looked at.
-        room: images that are wanted at most.
+    """Whole groups in a given order, passing over those for which there is no room any more, of so
+    many images at most.
     """
     fits = torch.zeros(len(sizes), dtype=torch.bool)
     images = sizes.tolist()

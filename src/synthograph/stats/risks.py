@@ -75,13 +75,8 @@ def risk(
     groups: Int64[Tensor, " n"],
     replicates: Float64[Tensor, "e n"],
 ) -> Risk | None:
-    """Calibration and net benefit of a class's probability; None without images of both kinds.
-
-    Args:
-        said: probability of the class for every image, 0..1.
-        positive: images of the class.
-        groups: patient of every image.
-        replicates: how often every image counts in each (`paired.group_weights`).
+    """Calibration and net benefit of a class's probability that was `said`, 0..1; None without
+    images of both kinds. Replicates are those of `paired.group_weights`.
     """
     if not positive.any() or positive.all():
         return None

@@ -69,13 +69,7 @@ class ByBlock:
 
 
 def by_block(sample: Sample, blocks: Int64[Tensor, " n"], size: int = CHUNK) -> ByBlock:
-    """Order a sample by block.
-
-    Args:
-        sample: the images.
-        blocks: block of every image, 0, 1, 2, ...
-        size: most images per chunk.
-    """
+    """Order a sample by block (0, 1, 2, ...), in chunks of at most `size` images."""
     spans, start = [], 0
     for block, count in enumerate(torch.bincount(blocks).tolist()):
         stop = start + count
@@ -85,11 +79,7 @@ def by_block(sample: Sample, blocks: Int64[Tensor, " n"], size: int = CHUNK) -> 
 
 
 def check(sample: Sample, what: str) -> None:
-    """Refuse features that are not numbers.
-
-    Args:
-        sample: features of a set.
-        what: how to call the set in a message, such as "real".
+    """Refuse features that are not numbers; a message calls the set `what`, such as "real".
 
     Raises:
         UserError: a feature is NaN or infinite.
