@@ -477,5 +477,5 @@ class DemoRequest(Request):
     """Run the whole chain on phantoms: archive, split, training, generation, measures, report."""
 
     outdir: Path = Field(Path("demo"), description="folder of demonstrations")
-    kimg: float = Field(20.0, ge=0.01, le=1e7, description="thousands of images to train on")
+    kimg: float = Field(8.0, ge=0.01, le=1e7, description="thousands of images to train on")
     count: int = Field(2000, ge=40, description="number of phantoms")
