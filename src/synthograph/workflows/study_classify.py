@@ -150,18 +150,6 @@ class Classify(StudyTask[Predictions]):
             threshold=torch.stack(cuts).mean(0) if cuts else None,
         )
 
-    def joined(self, folds: Mapping[int, Predictions]) -> Predictions:
-        """All folds."""
-        parts = folds.values()
-        cuts = [each.threshold for each in parts if isinstance(each.threshold, Tensor)]
-        return Predictions(
-            torch.cat([each.probabilities for each in parts]),
-            torch.cat([each.labels for each in parts]),
-            torch.cat([each.groups for each in parts]),
-            torch.cat([torch.full_like(each.folds, fold) for fold, each in folds.items()]),
-            torch.cat(cuts) if cuts else None,
-        )
-
     def table(self, outcome: Predictions, rows: Sequence[Row]) -> list[list[object]]:
         """file, group, split, fold, label, p.<class>..."""
         columns = ["file", "group", "split", "fold", "label"]

@@ -5,8 +5,9 @@ the training, one per draw of the generator.
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Int64
@@ -65,13 +66,21 @@ def out_of_fold(
         The outcome, and the row of every image.
     """
     rows = [row for part in parts.values() for row in part.rows]
-    groups, done, found = _numbers(rows), 0, {}
+    groups, done, found = _numbers(rows), 0, list[Any]()
     for fold, part in parts.items():
         of_part = groups[done : done + len(part.rows)]
         same = [each for each in cells if each.cell.fold == fold]
-        found[fold] = task.mean([each.found(task, TEST, part.rows, of_part) for each in same])
+        mean: Any = task.mean([each.found(task, TEST, part.rows, of_part) for each in same])
+        found.append(replace(mean, folds=torch.full_like(mean.folds, fold)))
         done += len(part.rows)
-    return task.joined(found), rows
+    return _joined(found), rows
+
+
+def _joined(parts: Sequence[Any]) -> Any:  # noqa: ANN401 - outcomes of the task
+    """Outcomes as one: every tensor with those of all parts, one after the other."""
+    columns = {name: [getattr(part, name) for part in parts] for name in vars(parts[0])}
+    whole = {n: torch.cat(each) for n, each in columns.items() if isinstance(each[0], Tensor)}
+    return replace(parts[0], **whole)
 
 
 def on_external(task: StudyTask[O], cells: Sequence[Tested], name: str, images: ArchiveRows) -> O:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -162,19 +162,6 @@ class Segment(StudyTask[Overlaps]):
     def mean(self, seeds: Sequence[Overlaps]) -> Overlaps:
         """Mean pixels."""
         return averaged(seeds)
-
-    def joined(self, folds: Mapping[int, Overlaps]) -> Overlaps:
-        """All folds."""
-        parts = list(folds.values())
-        return replace(
-            parts[0],
-            hits=torch.cat([each.hits for each in parts]),
-            truth=torch.cat([each.truth for each in parts]),
-            predicted=torch.cat([each.predicted for each in parts]),
-            distance=torch.cat([each.distance for each in parts]),
-            groups=torch.cat([each.groups for each in parts]),
-            folds=torch.cat([torch.full_like(each.folds, fold) for fold, each in folds.items()]),
-        )
 
     def table(self, outcome: Overlaps, rows: Sequence[Row]) -> list[list[object]]:
         """file, group, split, fold, class, true_pixels, predicted_pixels, hits, dice."""

@@ -139,9 +139,5 @@ class StudyTask(ABC, Generic[O]):
         """The mean of several trainings on the same images."""
 
     @abstractmethod
-    def joined(self, folds: Mapping[int, O]) -> O:
-        """What all folds found, by their numbers."""
-
-    @abstractmethod
     def table(self, outcome: O, rows: Sequence[Row]) -> list[list[object]]:
         """The same as a table with its header."""
