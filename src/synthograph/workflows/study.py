@@ -35,9 +35,9 @@ from synthograph.workflows.study_cells import (
     TRAINED,
     Cell,
     CellRecord,
-    Testing,
     TestRecord,
     Training,
+    predict,
 )
 from synthograph.workflows.study_folder import RESULT, Choices, Frozen, StudyFolder
 from synthograph.workflows.study_folds import Fold
@@ -214,8 +214,8 @@ class _Run:
             sets[name] = f"{images.archive.path}{split}"
         home = self.folder.cell(cell)
         sha256 = choices.classifiers[cell.name]
-        testing = Testing(self.inputs.task, cell, home, sets, sha256, self.device)
-        return Job("test", f"test of {cell.title}", home / TESTED, (), testing.run)
+        work = partial(predict, self.inputs.task, home, sets, sha256, self.device)
+        return Job("test", f"test of {cell.title}", home / TESTED, (), work)
 
     # --- what validation images choose ------------------------------------------------------------
 

@@ -176,45 +176,34 @@ def ratio_rule(rule: MixRule, ratio: float) -> Mapping[str, object]:
     return rules[rule]
 
 
-@dataclass(frozen=True)
-class Testing:
-    """Predicts test images with a cell's classifier.
+def predict(
+    task: StudyTask[Any], folder: Path, sets: Mapping[str, str], sha256: str, device: str
+) -> TestRecord:
+    """Predict test images with a cell's classifier.
 
-    Attributes:
+    Args:
         task: of the study.
-        cell: which.
         folder: of the cell.
         sets: name to `ARCHIVE:split` of what is predicted.
         sha256: of the classifier, as it was frozen.
         device: where to compute.
+
+    Raises:
+        UserError: the classifier is not the one that was frozen.
     """
-
-    task: StudyTask[Any]
-    cell: Cell
-    folder: Path
-    sets: Mapping[str, str]
-    sha256: str
-    device: str
-
-    def run(self) -> TestRecord:
-        """Predict all sets.
-
-        Raises:
-            UserError: the classifier is not the one that was frozen.
-        """
-        model = self.folder / self.task.file
-        if sha256_file(model) != self.sha256:
-            raise UserError(
-                f"{model}: is not the {model.stem} that was frozen before the first look at test "
-                "images: remove the study's folder to begin anew"
-            )
-        tables = {}
-        for place, (name, data) in enumerate(self.sets.items()):
-            out = self.folder / (TEST if name == TEST else f"external-{place}.csv")
-            remove(out)
-            self.task.test(model, data, out, self.device)
-            tables[name] = out.name
-        return TestRecord(
-            tables=tables,
-            said=f"predicted {len(tables)} set{'s' * (len(tables) != 1)} of test images",
+    model = folder / task.file
+    if sha256_file(model) != sha256:
+        raise UserError(
+            f"{model}: is not the {model.stem} that was frozen before the first look at test "
+            "images: remove the study's folder to begin anew"
         )
+    tables = {}
+    for place, (name, data) in enumerate(sets.items()):
+        out = folder / (TEST if name == TEST else f"external-{place}.csv")
+        remove(out)
+        task.test(model, data, out, device)
+        tables[name] = out.name
+    return TestRecord(
+        tables=tables,
+        said=f"predicted {len(tables)} set{'s' * (len(tables) != 1)} of test images",
+    )
