@@ -140,7 +140,7 @@ class Training:
             return {**ratio_rule(self.settings.rule, self.cell.ratio), "control": control}
         if self.cell.condition is Condition.SYNTHETIC:
             return {"only_synthetic": ("all",)}
-        if self.cell.condition is Condition.AUGMENTATION:
+        if self.cell.condition is Condition.AUGMENTED:
             return {"only_real": True, "control": "augmentation"}
         return None
 

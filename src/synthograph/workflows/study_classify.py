@@ -34,7 +34,7 @@ from synthograph.workflows.study_task import StudyTask, Trained
 
 SCORES = {score.name: score for score in scores.SCORES}
 LEFT_OUT = {
-    Condition.AUGMENTATION: "augmentation is left out: a probe reads every image once, as it is",
+    Condition.AUGMENTED: "augmentation is left out: a probe reads every image once, as it is",
     Condition.BALANCED: "balanced is left out: with 'balance: weights' every arm is balanced",
 }
 
@@ -48,7 +48,7 @@ class Classify(StudyTask[Predictions]):
     @property
     def left_out(self) -> Mapping[Condition, str]:
         """What makes no difference for a probe."""
-        found = [Condition.AUGMENTATION] * self.settings.probe
+        found = [Condition.AUGMENTED] * self.settings.probe
         found += [Condition.BALANCED] * (self.settings.probe and self.settings.balance == "weights")
         return {each: LEFT_OUT[each] for each in found}
 

@@ -57,7 +57,7 @@ class Condition(enum.StrEnum):
 
     REAL = "real"
     BALANCED = "balanced"
-    AUGMENTATION = "augmentation"
+    AUGMENTED = "augmentation"
     DUPLICATES = "duplicates"
     MIXED = "mixed"
     SYNTHETIC = "synthetic"
@@ -66,7 +66,7 @@ class Condition(enum.StrEnum):
     @property
     def kind(self) -> ArmKind:
         """What results call it."""
-        return _KINDS[self]
+        return ArmKind[self.name]
 
     @property
     def synthetic(self) -> bool:
@@ -81,15 +81,6 @@ class Condition(enum.StrEnum):
 
 CONDITIONS = (Condition.REAL, Condition.DUPLICATES, Condition.MIXED, Condition.SHUFFLED)
 """Of a study file that names none."""
-_KINDS = {
-    Condition.REAL: ArmKind.REAL,
-    Condition.BALANCED: ArmKind.BALANCED,
-    Condition.AUGMENTATION: ArmKind.AUGMENTED,
-    Condition.DUPLICATES: ArmKind.DUPLICATES,
-    Condition.MIXED: ArmKind.MIXED,
-    Condition.SYNTHETIC: ArmKind.SYNTHETIC,
-    Condition.SHUFFLED: ArmKind.SHUFFLED,
-}
 
 
 class TaskName(enum.StrEnum):
@@ -327,7 +318,7 @@ class StudySettings(Config):
     def _consistent(self) -> "StudySettings":
         ratio = self.primary.ratio
         training = TASKS[self.task].training(self.options)
-        if Condition.AUGMENTATION in self.conditions and training.transforms == ("none",):
+        if Condition.AUGMENTED in self.conditions and training.transforms == ("none",):
             raise ValueError(
                 f"{TASKS[self.task].options}: transforms: none leaves nothing for the condition "
                 "augmentation: leave one of them out"
