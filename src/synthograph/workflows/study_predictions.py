@@ -2,8 +2,6 @@
 the training, one per draw of the generator.
 """
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +14,11 @@ from torch import Tensor
 from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.manifest import Row
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, write_bytes
+from synthograph.core.files import disk_errors, write_text
 from synthograph.stats.outcomes import O
 from synthograph.workflows.study_cells import TEST, TESTED, Cell, CellRecord, TestRecord
 from synthograph.workflows.study_task import StudyTask
+from synthograph.workflows.tables import csv_text
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,7 @@ def _numbers(rows: Sequence[Row]) -> Int64[Tensor, " n"]:
 
 def write_table(path: Path, task: StudyTask[O], outcome: O, rows: Sequence[Row]) -> None:
     """What was found as CSV."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(task.table(outcome, rows))
+    head, *table = task.table(outcome, rows)
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, text.getvalue().encode("utf-8"))
+    write_text(path, csv_text(head, table))

@@ -104,7 +104,7 @@ def _unbroken(column: Column, console: Console) -> Column:
     return replace(column.copy(), no_wrap=whole, min_width=longest if whole else words)
 
 
-def csv_text(head: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+def csv_text(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
     """A table as CSV with its head; values that are no text as `str` gives them."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
