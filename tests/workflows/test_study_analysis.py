@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,8 +13,8 @@ from synthograph.results import Study, load
 from synthograph.results.study import ArmKind, Finding, StudyFacts
 from synthograph.stats import scores
 from synthograph.stats.scores import Predictions
+from synthograph.workflows.study import StudyResult
 from synthograph.workflows.study_analysis import Arm, analyse
-from synthograph.workflows.study_text import study_lines
 
 ABOUT = StudyFacts(name="simulated", data="simulated.zip", classes=("a", "b"))
 
@@ -132,9 +133,10 @@ def test_a_study_without_a_primary_arm_tells_values() -> None:
         alone.may
     )
     noted = alone.replace(about=ABOUT.replace(notes=("first", "second")))
-    assert "note: first" in list(study_lines(noted)) and "note: second" in list(study_lines(noted))
-    assert "note: first" not in list(study_lines(noted, ["first"]))
-    said = "\n".join(study_lines(alone))
+    lines = list(StudyResult(noted, Path("s")).lines())
+    assert "note: first" in lines and "note: second" in lines
+    assert "note: first" not in list(StudyResult(noted, Path("s"), ["first"]).lines())
+    said = repr(StudyResult(alone, Path("s")))
     assert "Area under the ROC curve in every fold" in said and "Differences" not in said, said
     assert "ratio ┃" not in said, "a column without values"
     two = study(REAL, arm(ArmKind.AUGMENTED, 2.5, validation=0.4), primary="")
@@ -210,7 +212,7 @@ def test_a_study_is_read_as_it_was_written(tmp_path) -> None:
 
 def test_the_console_shows_all_tables_and_both_sentences() -> None:
     found = study(REAL, MIXED, arm(ArmKind.SHUFFLED, 0.5))
-    said = "\n".join(study_lines(found))
+    said = repr(StudyResult(found, Path("s")))
     for title in ("Differences in area", "Every arm", "Difference from real only in every fold"):
         assert title in said, said
     assert f"may be claimed: {found.may}" in said, said

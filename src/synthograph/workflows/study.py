@@ -20,6 +20,7 @@ from synthograph.core.commands import LINE
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Progress, Silent
 from synthograph.core.request import Result
+from synthograph.report.studies import tables
 from synthograph.report.write import write_report
 from synthograph.results.study import Study, StudyFacts
 from synthograph.training.config import TrackingConfig
@@ -47,7 +48,7 @@ from synthograph.workflows.study_jobs import Job, JobRecord, read_record, work_o
 from synthograph.workflows.study_plan import StudyPlan, make_plan
 from synthograph.workflows.study_predictions import Tested, on_external, out_of_fold, write_table
 from synthograph.workflows.study_settings import Condition, read_study
-from synthograph.workflows.study_text import study_lines
+from synthograph.workflows.tables import worded_lines
 
 MADE = "made.json"
 DEMO = "study-demo"
@@ -71,7 +72,14 @@ class StudyResult(Result):
     def lines(self) -> Iterator[str]:
         """Tables, what may be claimed and what may not, and where everything is."""
         if os.environ.get(LINE) is None:  # else who started this process tells it
-            yield from study_lines(self.study, self.told)
+            for each in tables(self.study):
+                yield ""
+                yield from worded_lines(each)
+            yield ""
+            yield from (f"note: {note}" for note in self.study.about.notes if note not in self.told)
+            yield f"may be claimed: {self.study.may}"
+            may_not = self.study.may_not.removeprefix("It may not be claimed: ")
+            yield f"may not be claimed: {may_not}"
         yield f"{self.outdir}: {PAGE}, {RESULT}, predictions, cells"
 
 
