@@ -16,12 +16,11 @@ from synthograph.results.search import (
     SearchParameter,
     SearchTrial,
     SearchWinner,
-    Settings,
     TrialValue,
 )
 from synthograph.stats.intervals import LEVEL, quantile
 from synthograph.workflows.search_finals import Finalist, FinalRecord, front, ranked
-from synthograph.workflows.search_rungs import mean_and_spread, misses
+from synthograph.workflows.search_rungs import badness, keeps, mean_and_spread, misses
 from synthograph.workflows.search_store import importances
 from synthograph.workflows.search_trials import Trials
 from synthograph.workflows.search_winner import WINNER
@@ -71,7 +70,7 @@ class Again:
     def numbers(self, measure: str) -> list[float]:
         """Values of a measure that the runs have."""
         found = (record.values.get(measure) for record in self.records)
-        return [float(value) for value in found if isinstance(value, int | float)]
+        return [value for value in found if value is not None]
 
 
 def search_of(
@@ -175,10 +174,8 @@ def _judged(
     ahead = front(whole, trials)
     found = []
     for each in sorted(ended, key=lambda trial: trial.number):
-        value, noise = each.value(objective.measure), objective.noise_of_trials
-        within = None
-        if each in whole and value is not None and top is not None and noise is not None:
-            within = abs(value - top) <= noise
+        value = each.value(objective.measure)
+        within = _within(objective.noise_of_trials, value, top) if each in whole else None
         changes = {"front": each.number in ahead} if len(trials.objectives) > 1 else {}
         found.append(each.replace(within_noise=within, **changes))
     return found
@@ -200,31 +197,19 @@ def _retrained(
             baseline=each.finalist.baseline,
             seeds=tuple(each.seeds),
             runs=tuple(record.run for record in each.records),
-            by_seed={
-                name: tuple(_plain(r.values.get(name)) for r in each.records) for name in measures
-            },
+            by_seed={name: tuple(r.values.get(name) for r in each.records) for name in measures},
             values=means,
-            feasible=_keeps(means, trials.constraints, own),
+            feasible=keeps(means, trials.constraints, own),
         )
         for each, means in zip(again, values, strict=True)
     ]
     first = objectives[0]
-
-    def place(one: Retraining) -> tuple[bool, float]:
-        value = one.value(first.measure)
-        bad = math.inf if value is None else value if first.smaller else -value
-        return not one.feasible, bad
-
-    found.sort(key=place)
+    found.sort(key=lambda each: (not each.feasible, badness(each, first)))
     best = found[0].value(first.measure) if found else None
     return [
-        each.replace(within_noise=_close(each.value(first.measure), best, first.noise))
+        each.replace(within_noise=bool(_within(first.noise, each.value(first.measure), best)))
         for each in found
     ]
-
-
-def _plain(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
 
 
 def _mean(again: Again, measure: str, noise: Noise | None) -> TrialValue:
@@ -237,17 +222,11 @@ def _mean(again: Again, measure: str, noise: Noise | None) -> TrialValue:
     return TrialValue(measure=measure, value=mean, spread=spread, interval=interval)
 
 
-def _keeps(
-    values: Sequence[TrialValue],
-    constraints: Sequence[SearchConstraint],
-    own: Sequence[TrialValue],
-) -> bool:
-    return all(missed <= 0 for missed in misses(values, constraints, own).values())
-
-
-def _close(value: float | None, best: float | None, noise: float | None) -> bool:
-    known = value is not None and best is not None and noise is not None
-    return known and abs(value - best) <= noise  # type: ignore[operator]
+def _within(noise: float | None, value: float | None, best: float | None) -> bool | None:
+    """Whether a value differs from the best one by noise alone; None where that is not known."""
+    if noise is None or value is None or best is None:
+        return None
+    return abs(value - best) <= noise
 
 
 def _winner(
@@ -262,7 +241,7 @@ def _winner(
     own = None if preset is None else preset.value(objective.measure)
     gain = None if own is None else (own - value if objective.smaller else value - own)
     beyond = None if gain is None or objective.noise is None else gain > objective.noise
-    drawn = _drawn_of(best, trials)
+    drawn = next((e.drawn for e in trials.store.trials() if e.number == best.trial), None) or {}
     return SearchWinner(
         trial=best.trial,
         settings={**trials.space.values(drawn), PRESET: trials.space.preset(drawn)},
@@ -271,11 +250,6 @@ def _winner(
         sentence=_sentence(best, objective, preset, trials.constraints, beyond),
         file=WINNER,
     )
-
-
-def _drawn_of(best: Retraining, trials: Trials) -> Settings:
-    found = next((e for e in trials.store.trials() if e.number == best.trial), None)
-    return dict(found.drawn or {}) if found is not None else {}
 
 
 def _sentence(

@@ -11,10 +11,9 @@ from functools import partial
 
 from synthograph.core.errors import DivergedError
 from synthograph.core.progress import Progress
-from synthograph.results.base import Plain
 from synthograph.results.evaluation import Entry
 from synthograph.results.search import SearchTrial, Settings, TrialState
-from synthograph.workflows.search_rungs import beats
+from synthograph.workflows.search_rungs import badness, beats
 from synthograph.workflows.search_runs import CollapsedError, LostError, TrialRun, Worker
 from synthograph.workflows.search_trials import Trials
 from synthograph.workflows.study_jobs import Job, JobRecord
@@ -34,7 +33,7 @@ class FinalRecord(JobRecord):
     """
 
     run: str
-    values: dict[str, Plain]
+    values: dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -127,14 +126,9 @@ def ranked(ended: Sequence[SearchTrial], trials: Trials) -> list[SearchTrial]:
     """
     whole = [each for each in ended if each.state is TrialState.COMPLETE]
     objective, ahead = trials.objectives[0], front(whole, trials)
-    sign = 1 if objective.smaller else -1
-
-    def place(trial: SearchTrial) -> tuple[bool, bool, float]:
-        value = trial.value(objective.measure)
-        bad = float("inf") if value is None else sign * value
-        return not trial.feasible, trial.number not in ahead, bad
-
-    return sorted(whole, key=place)
+    return sorted(
+        whole, key=lambda e: (not e.feasible, e.number not in ahead, badness(e, objective))
+    )
 
 
 def front(whole: Sequence[SearchTrial], trials: Trials) -> set[int]:

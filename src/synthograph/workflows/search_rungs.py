@@ -97,6 +97,15 @@ def misses(
     return found
 
 
+def keeps(
+    values: Iterable[TrialValue],
+    constraints: Sequence[SearchConstraint],
+    baseline: Iterable[TrialValue] = (),
+) -> bool:
+    """Whether no constraint is missed; see `misses`."""
+    return all(missed <= 0 for missed in misses(values, constraints, baseline).values())
+
+
 def _upper(value: TrialValue) -> float:
     """Upper end of what a value may be."""
     assert value.value is not None, "asked of values alone"
@@ -122,11 +131,12 @@ def beats(
     """
     if kept[0] != kept[1]:
         return kept[0]
-    pairs = [(_badness(one, each), _badness(other, each)) for each in objectives]
+    pairs = [(badness(one, each), badness(other, each)) for each in objectives]
     return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
-def _badness(found: WithValues, objective: SearchObjective) -> float:
+def badness(found: WithValues, objective: SearchObjective) -> float:
+    """What sorts by an objective, the best first; what has no value comes last."""
     value = found.value(objective.measure)
     if value is None:
         return math.inf

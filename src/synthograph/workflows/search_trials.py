@@ -22,11 +22,19 @@ from synthograph.results.search import (
     SearchTrial,
     Settings,
     TrialState,
+    TrialValue,
 )
 from synthograph.training.config import TrackingConfig
 from synthograph.training.loop import duration
 from synthograph.workflows.search_folder import SearchFolder
-from synthograph.workflows.search_rungs import beats, goes_on, misses, rungs_of, values_of
+from synthograph.workflows.search_rungs import (
+    beats,
+    goes_on,
+    keeps,
+    misses,
+    rungs_of,
+    values_of,
+)
 from synthograph.workflows.search_runs import CollapsedError, LostError, TrialRun, Worker
 from synthograph.workflows.search_settings import SearchSettings
 from synthograph.workflows.search_space import Space
@@ -250,35 +258,30 @@ class Trials:
         values = values_of(self.settings.measures, measured)
         rung = Rung(kimg=kimg, values=values)
         place = len(trial.rungs)
-        there = {
-            each.number: each.rungs for each in self.store.trials() if each.number != trial.number
-        }
-        others = [rungs[place] for rungs in there.values() if len(rungs) > place]
+        there = (e for e in self.store.trials() if e.number != trial.number)
+        others = [each.rungs[place] for each in there if len(each.rungs) > place]
         preset = self._baseline(place)
-        kept = [self._keeps(each, preset) for each in others]
-        own = self._keeps(rung, preset)
+        own, *kept = [keeps(e.values, self.constraints, preset) for e in (rung, *others)]
         better = sum(
-            beats(other, rung, self.objectives, (keeps, own))
-            for other, keeps in zip(others, kept, strict=True)
+            beats(other, rung, self.objectives, (keeping, own))
+            for other, keeping in zip(others, kept, strict=True)
         )
         return rung.replace(better=better, of=len(others))
 
-    def _baseline(self, place: int) -> Rung | None:
-        """What the preset's own settings reached at a rung, where they came there."""
+    def _baseline(self, place: int) -> Sequence[TrialValue]:
+        """What the preset's own settings reached at a rung; nothing where they did not come
+        there.
+        """
         draw = self.space.baseline()
         found = (e for e in self.store.trials() if e.drawn == draw and len(e.rungs) > place)
-        return next((each.rungs[place] for each in found), None)
-
-    def _keeps(self, rung: Rung, preset: Rung | None) -> bool:
-        missed = misses(rung.values, self.constraints, () if preset is None else preset.values)
-        return all(each <= 0 for each in missed.values())
+        return next((each.rungs[place].values for each in found), ())
 
     def _finish(self, trial: SearchTrial) -> SearchTrial:
         """Share what came of a trial."""
         values, missed = None, dict[str, float]()
         if trial.rungs:
             preset = self._baseline(len(trial.rungs) - 1)
-            missed = misses(trial.values, self.constraints, () if preset is None else preset.values)
+            missed = misses(trial.values, self.constraints, preset)
             trial = trial.replace(feasible=all(each <= 0 for each in missed.values()))
         objectives = [trial.value(each.measure) for each in self.objectives]
         if trial.state is TrialState.COMPLETE:
@@ -291,14 +294,7 @@ class Trials:
 
     def _ended(self, trial: SearchTrial) -> None:
         """Tell how a trial ended, and how long the others will take."""
-        said = (
-            [
-                f"{each.measure} {number(trial.value(each.measure))}"
-                for each in trial.rungs[-1].values
-            ]
-            if trial.rungs
-            else []
-        )
+        said = [f"{each.measure} {number(each.value)}" for each in trial.values]
         why = f" ({trial.reason})" if trial.reason else ""
         done = [each.record for each in self.store.trials() if each.record is not None]
         left = max(self.settings.trials - len(done), 0)
