@@ -245,14 +245,12 @@ class TrialRun:
         """The measures of the snapshot at the end of a piece, by name, of all images and modalities
         together; None before it is there.
         """
-        path = None if self.run is None else self.run / METRICS
-        if path is None or not path.exists():
+        run, wanted = self.run, round(kimg * 1000)
+        if run is None or not (run / METRICS).exists():
             return None
-        wanted = round(kimg * 1000)
-        snapshots = list_snapshots(self.run) if self.run is not None else []
-        reached = (s for s in snapshots if int(read_document(s)["images_seen"]) >= wanted)
+        reached = (s for s in list_snapshots(run) if int(read_document(s)["images_seen"]) >= wanted)
         name = next((snapshot.name for snapshot in reached), None)
-        lines, _ = read_lines(path, parse_line)
+        lines, _ = read_lines(run / METRICS, parse_line)
         found = [
             line
             for line in lines

@@ -203,8 +203,7 @@ class Store:
             seed = self._seed + 7919 * len(self._study.get_trials(deepcopy=False))
             self._study.sampler = self._sampler(seed, trials)
             if fixed:
-                encoded = {path: _encoded(value) for path, value in fixed.items()}
-                self._study.enqueue_trial(encoded)
+                self.begin_again(fixed)
             trial = self._study.ask()
             trial.set_user_attr(HOME, home)
             drawn: Settings = {}
@@ -218,8 +217,7 @@ class Store:
     def take_up(self, noted: Noted) -> Noted:
         """Go on with a trial whose process is gone."""
         way = noted.way.replace(taken_up=noted.way.taken_up + 1)
-        with self._errors():
-            self._trial(noted.number).set_user_attr(WAY, way.tree())
+        self.note(noted.number, way)
         return replace(noted, way=way)
 
     def note(self, number: int, way: Way) -> None:
@@ -228,7 +226,7 @@ class Store:
             self._trial(number).set_user_attr(WAY, way.tree())
 
     def begin_again(self, drawn: Settings) -> None:
-        """Have a trial of a process that is gone drawn once more."""
+        """Have the next trial drawn so, such as that of a process that is gone."""
         with self._errors():
             self._study.enqueue_trial({path: _encoded(value) for path, value in drawn.items()})
 

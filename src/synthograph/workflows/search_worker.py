@@ -13,11 +13,10 @@ import queue
 import signal
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 from synthograph.core.console import heard_by, open_streams, say
-from synthograph.core.errors import ExitCode, SynthographError, UserError, one_line
+from synthograph.core.errors import ExitCode, SynthographError, one_line
 from synthograph.core.progress import Silent
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.workflows import train
@@ -56,10 +55,9 @@ def _answer(tree: JsonObject) -> JsonObject:
         return {ERROR: one_line(str(error)), CODE: int(error.exit_code)}
     except (MemoryError, RuntimeError, OSError) as error:  # this trial is too large, for example
         return {ERROR: one_line(f"{type(error).__name__}: {error}")[:300], CODE: int(ExitCode.BUG)}
-    run: Path | None = None if result is None else result.run
-    if run is None:
-        return {ERROR: str(UserError("nothing was trained")), CODE: int(ExitCode.BUG)}
-    return {RUN: str(run)}
+    if result is None:
+        return {ERROR: "nothing was trained", CODE: int(ExitCode.BUG)}
+    return {RUN: str(result.run)}
 
 
 def _say(message: Any) -> None:  # noqa: ANN401 - JSON data
