@@ -150,14 +150,7 @@ def _parameters(trials: Trials, ended: Sequence[SearchTrial]) -> list[SearchPara
     )
     return [
         SearchParameter(
-            path=each.path,
-            kind=each.kind,
-            low=each.low,
-            high=each.high,
-            log=each.log,
-            relative=each.relative,
-            choices=each.choices,
-            when=dict(each.when or {}),
+            **{name: value for name, value in vars(each).items() if name != "step"},
             preset_value=space.of_preset(each.path),
             importance=shares.get(each.path),
         )

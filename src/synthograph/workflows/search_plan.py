@@ -127,9 +127,7 @@ def _table(space: Space) -> Table:
     table = Table("setting", "values", "preset", "only where")
     for each in space.parameters:
         own = space.of_preset(each.path)
-        when = ", ".join(
-            f"{p} is {' or '.join(map(shown, v))}" for p, v in (each.when or {}).items()
-        )
+        when = ", ".join(f"{p} is {' or '.join(map(shown, v))}" for p, v in each.when.items())
         cells: list[Any] = [each.path, _range(each), shown(own), when]
         table.add_row(*map(Text, cells))
     return table

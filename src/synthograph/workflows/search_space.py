@@ -4,7 +4,7 @@ Everything is checked against the configuration of a run before a trial begins.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synthograph.archive.reader import Archive
@@ -61,11 +61,11 @@ class Parameter:
     step: float | None = None
     relative: bool = False
     choices: tuple[Plain, ...] = ()
-    when: Mapping[str, tuple[Plain, ...]] | None = None
+    when: Mapping[str, tuple[Plain, ...]] = field(default_factory=dict)
 
     def holds(self, drawn: Settings) -> bool:
         """Whether it is searched where these values were drawn of the parameters before it."""
-        return all(drawn.get(path) in among for path, among in (self.when or {}).items())
+        return all(drawn.get(path) in among for path, among in self.when.items())
 
     @property
     def examples(self) -> tuple[Plain, ...]:
@@ -355,7 +355,7 @@ def _refuse_path(path: str, known: set[str]) -> None:
 
 
 def _parameter(path: str, searched: Searched, bases: Iterator[RunConfig]) -> Parameter:
-    when = searched.conditions() or None
+    when = searched.conditions()
     if searched.choices:
         return Parameter(path, ParameterKind.CHOICE, choices=tuple(searched.choices), when=when)
     if searched.times is not None:
@@ -420,7 +420,7 @@ def _all_conditions(
 ) -> dict[str, tuple[Plain, ...]]:
     """Its conditions, and those of the parameters that it depends on, outermost first."""
     found: dict[str, tuple[Plain, ...]] = {}
-    for path, among in (parameter.when or {}).items():
+    for path, among in parameter.when.items():
         other = by_path[path]
         odd = [value for value in among if other.choices and value not in other.choices]
         if odd:
