@@ -3,28 +3,24 @@ Like `requests`, it imports no torch.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from synthograph.core.errors import UserError
 from synthograph.core.request import Flag, Positional, Request, Words
 from synthograph.results.classification import Combine
 from synthograph.workflows.followed import Followed, FollowedFit
-
-
-def _several(given: Any) -> Any:  # noqa: ANN401 - whatever a caller gives
-    """One path as a list of one."""
-    return [given] if isinstance(given, str | Path) else given
+from synthograph.workflows.latent_requests import Files
 
 
 class MixRequest(Request):
     """Put synthetic images beside real training images, by one rule; validation and test stay."""
 
-    real: Annotated[tuple[Path, ...], BeforeValidator(_several), Positional("REAL...")] = Field(
+    real: Annotated[Files, Positional("REAL...")] = Field(
         min_length=1, description="archives of real images, split"
     )
-    synthetic: Annotated[tuple[Path, ...], BeforeValidator(_several)] = Field(
+    synthetic: Files = Field(
         (), description="set of synthetic images, or table of files (img_path); may be repeated"
     )
     dest: Annotated[Path | None, Flag("--out", "-o")] = Field(

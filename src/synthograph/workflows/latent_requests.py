@@ -26,15 +26,8 @@ def _several(given: Any) -> Any:  # noqa: ANN401 - whatever a caller gives
 
 Sources = Annotated[tuple[str, ...], BeforeValidator(_several)]
 """Seeds such as `0-3,7`, or files of latents; one or several."""
-
-
 Files = Annotated[tuple[Path, ...], BeforeValidator(_several)]
-"""Files of latents, one or several."""
-
-
-def _as_text(given: object) -> object:
-    """A path as text, which Python callers need not make of it."""
-    return str(given) if isinstance(given, Path) else given
+"""Files, one or several."""
 
 
 class OfNetwork(Request):
@@ -80,7 +73,7 @@ class Rendered(Drawn):
 class ProjectRequest(OfClass):
     """Project images into a generator: find the styles whose image is most like each."""
 
-    target: Annotated[str, BeforeValidator(_as_text)] = Field(
+    target: str = Field(
         description="archive, ARCHIVE:split, folder or zip of image files, or one image file"
     )
     outdir: Path = Field(description="folder for images, styles and results; made if missing")
