@@ -1,6 +1,5 @@
 """How long a training takes on this machine, and what fits into a night."""
 
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,10 +61,10 @@ def proposals(request: TrainRequest, data: ArchiveRows) -> Iterator[str]:
     yield f"in a night of {NIGHT_HOURS} hours fits:"
     if halvings:
         images = _beside(images, spec)
-        yield f"  {_command(_preparation(data.archive.path, images, spec))}"
+        yield f"  {_preparation(data.archive.path, images, spec).own_line()}"
     most = NIGHT_HOURS * 3600 / per_kimg
     train = small.model_copy(update={"data": images, "kimg": max(_rounded_down(most), 1)})
-    yield f"  {_command(train)}"
+    yield f"  {train.own_line()}"
 
 
 def _rounded_down(number: float) -> int:
@@ -89,15 +88,9 @@ def _beside(path: Path, spec: ImageSpec) -> Path:
 
 
 def _preparation(source: Path, dest: Path, spec: ImageSpec) -> PrepareRequest:
-    size = {"size": spec.width} if spec.width == spec.height else spec.model_dump(include=SIDES)
+    square = spec.width == spec.height
+    size = {"size": spec.width} if square else {"width": spec.width, "height": spec.height}
     return PrepareRequest.parse({"source": source, "dest": dest, **size})
-
-
-SIDES = {"width", "height"}
-
-
-def _command(request: PrepareRequest | TrainRequest) -> str:
-    return shlex.join(["synthograph", *request.command_words()])
 
 
 def describe_estimate(config: RunConfig, measured: Estimate) -> str:
