@@ -169,11 +169,10 @@ class _Run:
             yield Job("fold", f"archive of fold {fold.number}", record, (), work)
 
     def _generators(self) -> Iterator[Job]:
-        folds = {fold.number: fold for fold in self.inputs.folds}
         for number, draw in self.inputs.generators:
             making = Making(
                 self.inputs.settings,
-                folds[number],
+                self.inputs.folds[number],
                 draw,
                 self.folder.fold(number),
                 self.folder.generator(number, draw),
@@ -198,8 +197,7 @@ class _Run:
         def work() -> CellRecord:
             task, archive = self.inputs.task, self.folder.fold(cell.fold)
             home, sets = self.folder.cell(cell), self._sets(cell)
-            fold = next(fold for fold in self.inputs.folds if fold.number == cell.fold)
-            images = len(fold.part("train").rows)
+            images = len(self.inputs.folds[cell.fold].part("train").rows)
             return Training(task, cell, archive, home, sets, images, self.device).run()
 
         record = self.folder.cell(cell) / TRAINED

@@ -296,7 +296,7 @@ def refuse_tested_pictures(
     found = []
     for (number, _), source in assigned.items():
         if source.path in settings.generator.sets:
-            fold = next(fold for fold in folds if fold.number == number)
+            fold = folds[number]
             rows = [row for row in fold.rows if row.split != "train"]
             title = f"{fold.archive.path.name}, fold {number}"
             outside = ArchiveRows(fold.archive, rows, title=title)

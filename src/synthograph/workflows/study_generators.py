@@ -86,14 +86,14 @@ class Making:
         if masks is not None:
             masks.train(network, progress)
             said = f"; {masks.said()}"
-        made = []
-        for number, (name, count) in enumerate(self.wanted().items()):
+        made, wanted = list[Path](), wanted_images(self.settings, self.fold)
+        for number, (name, count) in enumerate(wanted.items()):
             if count:
                 made.append(self.folder / f"synthetic-{number}.zip")
                 self._generate(network, name, count, made[-1], masks, progress)
-        total = sum(self.wanted().values())
         return GeneratorRecord(
-            sets=[path.relative_to(self.folder) for path in made], said=f"{total} images{said}"
+            sets=[path.relative_to(self.folder) for path in made],
+            said=f"{sum(wanted.values())} images{said}",
         )
 
     def _masks(self) -> MaskMaking | None:
@@ -158,10 +158,6 @@ class Making:
             return
         drawn |= {"outdir": dest, "per_class": count}
         generate.run(GenerateRequest.parse(drawn), progress=progress)
-
-    def wanted(self) -> Counts:
-        """Synthetic images of every class that the largest mixture needs."""
-        return wanted_images(self.settings, self.fold)
 
 
 DECIDED = {

@@ -34,7 +34,7 @@ class Inputs:
     Attributes:
         task: what is trained, with the settings of the study file.
         archive: the real images.
-        folds: who trains, chooses and is tested.
+        folds: who trains, chooses and is tested, by number.
         external: further test images by name.
         sources: fold and draw to the generator or set of others; empty where the study trains.
         notes: what must stand beside the numbers.
@@ -142,8 +142,7 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
     if sources:
         assigned = study_checks.assign_sources(settings, sources, folds)
         for (number, _), source in assigned.items():
-            fold = next(fold for fold in folds if fold.number == number)
-            study_checks.refuse_unfit(source, fold, wanted_images(settings, fold))
+            study_checks.refuse_unfit(source, folds[number], wanted_images(settings, folds[number]))
         alike += study_checks.refuse_tested_pictures(settings, assigned, folds, progress)
     task.check_training(first_training(task, folds[0], device), folds[0])
     if settings.generator.trains and settings.synthetic:
