@@ -47,7 +47,7 @@ from synthograph.workflows.study_inputs import Inputs, open_inputs
 from synthograph.workflows.study_jobs import Job, JobRecord, read_record, work_off
 from synthograph.workflows.study_plan import StudyPlan, make_plan
 from synthograph.workflows.study_predictions import Tested, on_external, out_of_fold, write_table
-from synthograph.workflows.study_settings import Condition, read_study
+from synthograph.workflows.study_settings import CHOSEN, Condition, read_study
 from synthograph.workflows.tables import worded_lines
 
 MADE = "made.json"
@@ -242,7 +242,7 @@ class _Run:
         if settings.leading is None:
             return {}
         places = [(f.number, draw) for f in self.inputs.folds for draw in range(settings.draws)]
-        if not self.inputs.ratio_chosen:
+        if settings.primary.ratio != CHOSEN:
             return dict.fromkeys(places, float(settings.primary.ratio))
         mixed = [cell for cell in candidates if cell.condition is settings.leading]
         sign = 1 if self.inputs.task.score.higher_is_better else -1

@@ -120,7 +120,7 @@ class Making:
                 "cond": bool(self.fold.archive.info.classes),
                 "cfg": generator.preset,
                 "kimg": generator.kimg,
-                "seed": generator_seed(self.settings, self.fold.number, self.draw),
+                "seed": self.settings.seed + 1000 * self.fold.number + self.draw,
                 "metrics": "none",  # nothing chooses among its snapshots
                 "settings": generator.settings,
                 "init_from": generator.init_from,
@@ -188,11 +188,6 @@ def generator_config(settings: StudySettings, archive: Archive, device: str) -> 
     if settings.labels:
         style_family(config.model.family)
     return config
-
-
-def generator_seed(settings: StudySettings, fold: int, draw: int) -> int:
-    """Seed of a training: another one for every fold and draw."""
-    return settings.seed + 1000 * fold + draw
 
 
 def wanted_images(settings: StudySettings, fold: Fold) -> Counts:

@@ -18,7 +18,7 @@ from synthograph.workflows.study_classify import open_classify
 from synthograph.workflows.study_folds import Fold, make_folds
 from synthograph.workflows.study_generators import generator_config, wanted_images
 from synthograph.workflows.study_segment import open_segment
-from synthograph.workflows.study_settings import CHOSEN, Condition, StudySettings, TaskName
+from synthograph.workflows.study_settings import Condition, StudySettings, TaskName
 from synthograph.workflows.study_task import StudyTask
 
 TASKS: Mapping[TaskName, Callable[[StudySettings, Archive, Progress], StudyTask[Any]]] = {
@@ -101,11 +101,6 @@ class Inputs:
         if not self.settings.synthetic:
             return []
         return [(fold.number, draw) for fold in self.folds for draw in range(self.settings.draws)]
-
-    @property
-    def ratio_chosen(self) -> bool:
-        """Whether validation images choose the ratio."""
-        return self.settings.primary.ratio == CHOSEN
 
 
 def first_training(task: StudyTask[Any], fold: Fold, device: str) -> FitOptions:

@@ -49,17 +49,12 @@ class MaskMaking:
         """
         annotations, out = self.folder / ANNOTATIONS, self.folder / MASKS
         if not (annotations / SET).exists():
-            wanted = self.settings
             asked: JsonObject = {
+                **self.settings.model_dump(exclude={"preset", "keep"}),
                 "network": network,
                 "archive": f"{self.archive}:train",
                 "outdir": annotations,
                 "classes": self.classes,
-                "num": wanted.num,
-                "space": wanted.space,
-                "steps": wanted.steps,
-                "max_move": wanted.max_move,
-                "least": wanted.least,
                 "device": self.device,
             }
             try:
