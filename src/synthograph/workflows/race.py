@@ -5,7 +5,7 @@ features that learned from no photographs and that no discriminator uses.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from synthograph.core.files import disk_errors
 from synthograph.core.progress import Progress
 from synthograph.features.base import MissingWeightsError
 from synthograph.features.packaged import RANDOM
-from synthograph.metrics.report_text import interval_text, number
+from synthograph.metrics.report_text import number
 from synthograph.models.published import AFRESH, PHANTOMS
 from synthograph.models.registry import RACES, family_of_preset
 from synthograph.models.snapshot_files import list_snapshots
@@ -31,6 +31,7 @@ from synthograph.training.setup import make_session, open_data
 from synthograph.workflows.snapshot_scores import (
     LABEL_VECTORS,
     SnapshotScorer,
+    entry_text,
     snapshot_scorer,
 )
 
@@ -268,7 +269,7 @@ def run(
             scores = _measured(_trained(folder, race, one, asked, train), race.extractor)
             race = race.scored(one.preset, scores)
             race.save(folder / RACE)
-            progress.log(f"race: {one.preset}: {_text(scores)}")
+            progress.log(f"race: {one.preset}: {', '.join(map(entry_text, scores))}")
     if race.winner is None:
         race = decide(race)
         race.save(folder / RACE)
@@ -397,10 +398,3 @@ def describe(race: Race) -> Iterator[str]:
 
 def _start_text(init_from: str | None) -> str:
     return "" if init_from in (None, AFRESH) else f" from {init_from}"
-
-
-def _text(scores: Sequence[RaceScore]) -> str:
-    ends = ["" if one.interval is None else f" ({interval_text(one.interval)})" for one in scores]
-    return ", ".join(
-        f"{one.name} {number(one.value)}{end}" for one, end in zip(scores, ends, strict=True)
-    )

@@ -41,6 +41,7 @@ from synthograph.results.evaluation import (
     ResultLine,
 )
 from synthograph.results.measures import Direction
+from synthograph.results.race import RaceScore
 from synthograph.sampling.image_set import synthetic_images
 from synthograph.stats.sample import Sample
 from synthograph.training.config import RunConfig
@@ -267,7 +268,7 @@ class SnapshotScorer:
             lines.append(report.replace(metric=HELD_OUT, **about))
         chosen = [entry for entry in report.entries if entry.scope.modality is None]
         scores = [self._score(entry) for entry in chosen]
-        numbers = [_entry_text(entry) for entry in chosen if entry.scope.whole]
+        numbers = [entry_text(entry) for entry in chosen if entry.scope.whole]
         numbers += [f"{key} {number(n)}" for each in results for key, n in each.results.items()]
         seconds = f"; took {time.monotonic() - start:.1f} s"
         said = [f"metrics: {', '.join(numbers)}{seconds}"] * bool(numbers)
@@ -347,9 +348,10 @@ def _within_classes(entries: Sequence[Entry]) -> Iterator[str]:
     for part in dict.fromkeys(entry.scope for entry in entries if not entry.scope.whole):
         found = [entry for entry in entries if entry.scope == part and entry.value is not None]
         if found:
-            yield f"metrics of {part}: {', '.join(map(_entry_text, found))}"
+            yield f"metrics of {part}: {', '.join(map(entry_text, found))}"
 
 
-def _entry_text(entry: Entry) -> str:
+def entry_text(entry: Entry | RaceScore) -> str:
+    """A measure with its value and interval."""
     interval = "" if entry.interval is None else f" ({interval_text(entry.interval)})"
     return f"{entry.name} {number(entry.value)}{interval}"
