@@ -15,6 +15,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a 
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import ArchiveInfo
 from synthograph.archive.writer import ArchiveWriter, encode
+from synthograph.core.progress import Silent
 from synthograph.core.spec import ImageSpec
 from synthograph.features import packaged
 from tests import check_anew
@@ -116,6 +117,16 @@ def make_archive(
         ArchiveInfo(classes=list(classes), spec=spec, namespace=namespace, invariances=kept)
     )
     return path
+
+
+class Heard(Silent):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def log(self, line: str) -> None:
+        self.lines.append(line)
 
 
 @pytest.fixture

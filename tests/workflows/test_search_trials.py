@@ -14,6 +14,7 @@ from synthograph.workflows import run, search_trials
 from synthograph.workflows.search import SearchResult
 from synthograph.workflows.search_requests import SearchRequest
 from synthograph.workflows.search_runs import CollapsedError, LostError, TrialRun
+from tests.conftest import Heard
 from tests.workflows.searching import reach, split_archive
 
 SPACE = """
@@ -143,12 +144,6 @@ def test_a_search_that_was_stopped_goes_on_with_the_same_trial(
 def test_a_trial_that_another_process_is_at_is_left_alone(
     cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines: list[str] = []
-
-    class Heard(Silent):
-        def log(self, line: str) -> None:
-            lines.append(line)
-
     def reached(run: TrialRun, kimg: float) -> dict[str, float]:
         if run.home.parent.name == "00001" and not claim:
             lock = Lock(run.home.parent / "claim", "")
@@ -164,10 +159,11 @@ def test_a_trial_that_another_process_is_at_is_left_alone(
     monkeypatch.setattr(search_trials.time, "sleep", lambda seconds: claim[0].release())
     path = tmp_path / "mine.yaml"
     request = SearchRequest.parse({"search": path, "device": "cpu"})
-    result = run(request, progress=Heard())
+    progress = Heard()
+    result = run(request, progress=progress)
     assert result.search.trial(1).state is not TrialState.FAILED
-    waited = lines.index("waiting for trials that other processes are at")
-    assert lines.index("trial 1: its process is gone; continuing") > waited
+    waited = progress.lines.index("waiting for trials that other processes are at")
+    assert progress.lines.index("trial 1: its process is gone; continuing") > waited
 
 
 def test_a_trial_that_is_lost_on_another_machine_is_drawn_again(

@@ -33,7 +33,7 @@ from synthograph.workflows.study_folder import StudyFolder
 from synthograph.workflows.study_folds import make_folds
 from synthograph.workflows.study_inputs import open_inputs
 from synthograph.workflows.study_settings import StudySettings, read_study
-from tests.conftest import make_archive
+from tests.conftest import Heard, make_archive
 
 FILE = """
 data: real.zip
@@ -45,16 +45,6 @@ conditions: [real, duplicates, mixed, shuffled, augmentation]
 classifier: {backbone: random-vgg16}
 generator: {sets: [made0.zip, made1.zip]}
 """
-
-
-class Told(Silent):
-    """Keeps what it is told."""
-
-    def __init__(self, lines: list[str]) -> None:
-        self.lines = lines
-
-    def log(self, line: str) -> None:
-        self.lines.append(line)
 
 
 def made(path: Path, archive: Archive, fold: int, seed: int) -> None:
@@ -309,17 +299,16 @@ def test_processes_without_gpus_are_told_once(
     started: list[Sequence[str]] = []
     monkeypatch.setattr(study, "side_by_side", lambda commands, line: started.extend(commands))
     monkeypatch.setattr(study.torch.cuda, "is_available", lambda: False)
-    lines: list[str] = []
-    progress = Told(lines)
+    progress = Heard()
     request = StudyRequest(study=home / "mine.yaml", device="cpu", gpus=2)
     study.run(request, progress=progress)
     assert len(started) == 2
     assert all("--gpus" not in words for words in started)
-    assert lines.count("note: no GPU here: 2 processes share the processor cores") == 1
-    lines.clear()
+    assert progress.lines.count("note: no GPU here: 2 processes share the processor cores") == 1
+    progress.lines.clear()
     monkeypatch.setenv(LINE, "synthograph study mine.yaml --gpus 2")  # as one of the two
     study.run(request.model_copy(update={"gpus": 1}), progress=progress)
-    assert not [line for line in lines if line.startswith("note")]
+    assert not [line for line in progress.lines if line.startswith("note")]
 
 
 def test_a_folder_with_other_files_is_left_alone(home: Path, tmp_path: Path) -> None:

@@ -13,17 +13,7 @@ from synthograph.workflows.requests import TrainRequest
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_generators import Making, generator_config
 from synthograph.workflows.study_settings import StudySettings
-from tests.conftest import make_archive
-
-
-class Heard(Silent):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def log(self, line: str) -> None:
-        self.lines.append(line)
+from tests.conftest import Heard, make_archive
 
 
 @pytest.mark.parametrize(("seconds", "ticks"), [(0.0, 2), (3600.0, 0)])

@@ -11,14 +11,7 @@ from synthograph.core.locks import Lock
 from synthograph.core.progress import Silent
 from synthograph.workflows import study_jobs
 from synthograph.workflows.study_jobs import CLAIM, Job, JobRecord, remaining, work_off
-
-
-class Kept(Silent):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def log(self, line: str) -> None:
-        self.lines.append(line)
+from tests.conftest import Heard
 
 
 def job(folder: Path, name: str, done: list[str], *needs: Path) -> Job:
@@ -32,7 +25,7 @@ def job(folder: Path, name: str, done: list[str], *needs: Path) -> Job:
 def test_jobs_wait_for_what_they_need(tmp_path: Path) -> None:
     done: list[str] = []
     first = job(tmp_path, "first", done)
-    progress = Kept()
+    progress = Heard()
     work_off([job(tmp_path, "second", done, first.record), first], progress)
     assert done == ["first", "second"]
     assert progress.lines[-1] == "2 of 2: second: fine"
@@ -63,7 +56,7 @@ def test_a_job_of_another_process_is_waited_for(
     lock = Lock(theirs.record.parent / CLAIM, "theirs")
     lock.acquire()
     monkeypatch.setattr(study_jobs.time, "sleep", lambda _: lock.release())
-    progress = Kept()
+    progress = Heard()
     work_off([theirs, ours], progress)
     assert done == ["ours", "theirs"]
     assert "waiting for 1 jobs" in progress.lines[1]
@@ -85,7 +78,7 @@ def test_a_claim_of_another_machine_is_named_with_its_way_out(
     about = {"process": 7, "machine": "node2", "owner": "00000000-7-00000000"}
     held.write_text(json.dumps(about))
     monkeypatch.setattr(study_jobs.time, "sleep", lambda _: held.unlink())
-    progress = Kept()
+    progress = Heard()
     work_off([theirs], progress)
     assert done == ["theirs"]
     assert "process 7 on node2" in progress.lines[0]
