@@ -21,6 +21,14 @@ def forty(tmp_path: Path) -> Archive:
     return open_archive(make_archive(tmp_path / "set.zip", count=80))
 
 
+@pytest.fixture
+def own(tmp_path: Path) -> Archive:
+    """With a split of its own."""
+    path = make_archive(tmp_path / "set.zip", count=80)
+    split_archive(path, SplitOptions(test=0.3, val=0.2))
+    return open_archive(path)
+
+
 def settings(**given: object) -> StudySettings:
     return StudySettings.parse({"data": "set.zip", **given})
 
@@ -94,42 +102,30 @@ def test_few_training_images_are_kept_of_every_class(forty: Archive) -> None:
         assert fold.part("test").rows == all_rows.part("test").rows
 
 
-def test_the_own_split_is_one_fold(tmp_path: Path) -> None:
-    path = make_archive(tmp_path / "set.zip", count=80)
-    split_archive(path, SplitOptions(test=0.3, val=0.2))
-    archive = open_archive(path)
-    (fold,) = make_folds(archive, settings(folds="split"), find_copies(archive))
-    assert [row.split for row in fold.rows] == [row.split for row in archive.rows]
+def test_the_own_split_is_one_fold(own: Archive) -> None:
+    (fold,) = make_folds(own, settings(folds="split"), find_copies(own))
+    assert [row.split for row in fold.rows] == [row.split for row in own.rows]
 
 
 @pytest.mark.parametrize("missing", ["val", "test"])
-def test_validation_that_is_the_test_is_refused(tmp_path: Path, missing: str) -> None:
-    path = make_archive(tmp_path / "set.zip", count=80)
-    split_archive(path, SplitOptions(test=0.3, val=0.2))
-    archive = open_archive(path)
-    rows = [replace(r, split="train") if r.split == missing else r for r in archive.rows]
+def test_validation_that_is_the_test_is_refused(own: Archive, missing: str) -> None:
+    rows = [replace(r, split="train") if r.split == missing else r for r in own.rows]
     with pytest.raises(UserError, match=f"no images in split {missing}"):
-        make_folds(replace(archive, rows=rows), settings(folds="split"), NO_REPEATS)
+        make_folds(replace(own, rows=rows), settings(folds="split"), NO_REPEATS)
 
 
-def test_an_own_split_that_divides_a_patient_is_refused(tmp_path: Path) -> None:
-    path = make_archive(tmp_path / "set.zip", count=80)
-    split_archive(path, SplitOptions(test=0.3, val=0.2))
-    archive = open_archive(path)
-    place = next(n for n, row in enumerate(archive.rows) if row.split == "test")
-    rows = [*archive.rows]
+def test_an_own_split_that_divides_a_patient_is_refused(own: Archive) -> None:
+    place = next(n for n, row in enumerate(own.rows) if row.split == "test")
+    rows = [*own.rows]
     rows[place] = replace(rows[place], split="train")
     with pytest.raises(UserError, match=f"1 groups are in two splits.*'{rows[place].group}'"):
-        make_folds(replace(archive, rows=rows), settings(folds="split"), NO_REPEATS)
+        make_folds(replace(own, rows=rows), settings(folds="split"), NO_REPEATS)
 
 
-def test_an_image_in_two_splits_under_two_patients_is_refused(tmp_path: Path) -> None:
-    path = make_archive(tmp_path / "set.zip", count=80)
-    split_archive(path, SplitOptions(test=0.3, val=0.2))
-    archive = open_archive(path)
-    pair = [next(r for r in archive.rows if r.split == s) for s in ("val", "test")]
+def test_an_image_in_two_splits_under_two_patients_is_refused(own: Archive) -> None:
+    pair = [next(r for r in own.rows if r.split == s) for s in ("val", "test")]
     with pytest.raises(UserError, match="1 images are in two splits under several names"):
-        make_folds(archive, settings(folds="split"), RepeatedImages([pair]))
+        make_folds(own, settings(folds="split"), RepeatedImages([pair]))
 
 
 def test_the_table_says_what_every_image_is(forty: Archive) -> None:
