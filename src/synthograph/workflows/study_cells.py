@@ -135,12 +135,18 @@ class Training:
         return MixRequest.parse({**tree, **asked, "seed": seed, "link": True})
 
     def _amounts(self) -> Mapping[str, object] | None:
-        if self.cell.ratio is not None:
-            control = _CONTROLS.get(self.cell.condition, "none")
-            return {**ratio_rule(self.settings.rule, self.cell.ratio), "control": control}
-        if self.cell.condition is Condition.SYNTHETIC:
+        condition, ratio = self.cell.condition, self.cell.ratio
+        if ratio is not None:
+            rules: Mapping[MixRule, Mapping[str, object]] = {
+                MixRule.ADD: {"add_percent": (f"{100 * ratio:g}",)},
+                MixRule.TOP_UP: {"top_up": ratio},
+                MixRule.REPLACE: {"replace": (f"{ratio:g}",)},
+            }
+            control = "none" if condition is Condition.MIXED else condition.value
+            return {**rules[self.settings.rule], "control": control}
+        if condition is Condition.SYNTHETIC:
             return {"only_synthetic": ("all",)}
-        if self.cell.condition is Condition.AUGMENTED:
+        if condition is Condition.AUGMENTED:
             return {"only_real": True, "control": "augmentation"}
         return None
 
@@ -161,19 +167,6 @@ class Training:
         # every arm takes as many steps as the fold's real images alone would
         steps = request.fit_settings(images=self.images, rate=1.0)["steps"]
         return request.model_copy(update={"steps": steps})
-
-
-_CONTROLS = {Condition.DUPLICATES: "duplicates", Condition.SHUFFLED: "shuffled"}
-
-
-def ratio_rule(rule: MixRule, ratio: float) -> Mapping[str, object]:
-    """The option of `mix` that a ratio means."""
-    rules: Mapping[MixRule, Mapping[str, object]] = {
-        MixRule.ADD: {"add_percent": (f"{100 * ratio:g}",)},
-        MixRule.TOP_UP: {"top_up": ratio},
-        MixRule.REPLACE: {"replace": (f"{ratio:g}",)},
-    }
-    return rules[rule]
 
 
 def predict(

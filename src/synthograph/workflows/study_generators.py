@@ -15,7 +15,7 @@ from synthograph.core.files import remove
 from synthograph.core.progress import Progress
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.downstream import mixing
-from synthograph.downstream.mixing import Counts
+from synthograph.downstream.mixing import Amounts, Counts
 from synthograph.models.published import PHANTOMS
 from synthograph.models.registry import style_family
 from synthograph.models.snapshot import load
@@ -194,17 +194,12 @@ def wanted_images(settings: StudySettings, fold: Fold) -> Counts:
     """Synthetic images of every class that the largest mixture of a fold needs."""
     rows = fold.part("train").rows
     counts = count_labels(rows, fold.archive.info.classes)
-    found = [added(settings.rule, counts, ratio) for ratio in settings.ratios]
+    rules: Mapping[MixRule, Callable[[float], Amounts]] = {
+        MixRule.ADD: lambda ratio: mixing.add_percent(counts, dict.fromkeys(counts, 100 * ratio)),
+        MixRule.TOP_UP: lambda ratio: mixing.top_up(counts, ratio),
+        MixRule.REPLACE: lambda ratio: mixing.replace(counts, dict.fromkeys(counts, ratio)),
+    }
+    found = [rules[settings.rule](ratio).added for ratio in settings.ratios]
     if Condition.SYNTHETIC in settings.conditions:
         found.append(mixing.only_synthetic(counts, {}).added)
     return {name: max(each.get(name, 0) for each in found) for name in counts}
-
-
-def added(rule: MixRule, counts: Counts, ratio: float) -> Counts:
-    """Synthetic images of every class at a ratio."""
-    of_each: Mapping[str, float] = dict.fromkeys(counts, ratio)
-    return {
-        MixRule.ADD: lambda: mixing.add_percent(counts, {n: 100 * r for n, r in of_each.items()}),
-        MixRule.TOP_UP: lambda: mixing.top_up(counts, ratio),
-        MixRule.REPLACE: lambda: mixing.replace(counts, of_each),
-    }[rule]().added
