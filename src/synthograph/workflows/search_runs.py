@@ -20,7 +20,7 @@ from synthograph.core.errors import (
     SynthographError,
     UserError,
 )
-from synthograph.core.files import remove
+from synthograph.core.files import write_json
 from synthograph.core.signals import StopRequest
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_document
@@ -202,8 +202,7 @@ class TrialRun:
         else:
             self.home.mkdir(parents=True, exist_ok=True)
             settings = self.home / SETTINGS
-            remove(settings)
-            settings.write_text(json.dumps(shared_tree(self.config)), encoding="utf-8")
+            write_json(settings, shared_tree(self.config))
             request = {
                 "data": self.config.data.path,
                 "cfg": self.preset,

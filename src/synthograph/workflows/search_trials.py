@@ -7,7 +7,7 @@ was heard of it for long.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from synthograph.core.errors import BlockedError, DivergedError, UserError
 from synthograph.core.files import disk_errors
@@ -68,7 +68,7 @@ class Trials:
     folder: SearchFolder
     store: Store
     progress: Progress
-    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    tracking: TrackingConfig
 
     @property
     def settings(self) -> SearchSettings:
