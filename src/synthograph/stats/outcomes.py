@@ -3,8 +3,8 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float64, Int64
@@ -51,6 +51,14 @@ class Outcome(Protocol):
 
 
 O = TypeVar("O", bound=Outcome)  # noqa: E741 - an outcome
+
+
+def joined(parts: Sequence[O]) -> O:
+    """Outcomes as one: every tensor with those of all parts, one after the other."""
+    first: Any = parts[0]
+    columns = {name: [getattr(part, name) for part in parts] for name in vars(first)}
+    whole = {n: torch.cat(each) for n, each in columns.items() if isinstance(each[0], Tensor)}
+    return replace(first, **whole)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from synthograph.core.interval import Interval
 from synthograph.results.classification import CalibrationCurve
 from synthograph.results.study import Finding, FoldValue, SecondOpinion, StudyDifference
 from synthograph.stats.intervals import LEVEL, quantile
-from synthograph.stats.outcomes import O, Score
+from synthograph.stats.outcomes import O, Score, joined
 from synthograph.stats.paired import (
     compare,
     corrected_t,
@@ -98,15 +98,7 @@ def by_group(side: Side[Predictions]) -> Side[Predictions]:
 
 def calibration(side: Side[Predictions]) -> CalibrationCurve:
     """Reliability of the predictions of all draws."""
-    first, count = side.draws[0], len(side.draws)
-    said = reliability(
-        Predictions(
-            torch.cat([each.probabilities for each in side.draws]),
-            first.labels.repeat(count),
-            first.groups.repeat(count),
-            first.folds.repeat(count),
-        )
-    )
+    said = reliability(joined(side.draws))
     return CalibrationCurve(
         said=tuple(said.said.tolist()),
         came=tuple(said.came.tolist()),

@@ -15,7 +15,7 @@ from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.manifest import Row
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, write_text
-from synthograph.stats.outcomes import O
+from synthograph.stats.outcomes import O, joined
 from synthograph.workflows.study_cells import TEST, TESTED, Cell, CellRecord, TestRecord
 from synthograph.workflows.study_task import StudyTask
 from synthograph.workflows.tables import csv_text
@@ -72,14 +72,7 @@ def out_of_fold(
         mean: Any = task.mean([each.found(task, TEST, part.rows, of_part) for each in same])
         found.append(replace(mean, folds=torch.full_like(mean.folds, fold)))
         done += len(part.rows)
-    return _joined(found), rows
-
-
-def _joined(parts: Sequence[Any]) -> Any:  # noqa: ANN401 - outcomes of the task
-    """Outcomes as one: every tensor with those of all parts, one after the other."""
-    columns = {name: [getattr(part, name) for part in parts] for name in vars(parts[0])}
-    whole = {n: torch.cat(each) for n, each in columns.items() if isinstance(each[0], Tensor)}
-    return replace(parts[0], **whole)
+    return joined(found), rows
 
 
 def on_external(task: StudyTask[O], cells: Sequence[Tested], name: str, images: ArchiveRows) -> O:
