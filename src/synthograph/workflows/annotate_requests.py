@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from synthograph.core.request import Flag, Positional, Request, Words
+from synthograph.workflows.downstream_requests import MASK_CLASSES
 from synthograph.workflows.latent_requests import Drawn, OfNetwork, Rendered
-from synthograph.workflows.requests import Seeds
+from synthograph.workflows.requests import COPIES, GPUS, Seeds
 
 MOST_PAINTED = 4096
 """Images of an annotation set; its contact sheet is held in memory."""
@@ -81,11 +82,7 @@ class AnnotateFromRealRequest(OfNetwork):
         description="folder of 'project' into this network; projected into OUTDIR-projections if "
         "not given",
     )
-    classes: Words = Field(
-        (),
-        description="names of the mask values, background first: background,nucleus for 0 and 1, "
-        "or background=0,nucleus=255; by default all values are classes, named by their number",
-    )
+    classes: Words = Field((), description=MASK_CLASSES)
     num: int | None = Field(None, ge=1, description="project only this many, chosen at random")
     space: Literal["w", "w+"] = Field("w+", description="w+ (nearer to the image) or w")
     steps: int = Field(1000, ge=1, le=100_000, description="steps of the projection")
@@ -185,12 +182,8 @@ class _LabelledImages(Seeds):
     save_uncertainty: Path | None = Field(
         None, description="also a folder of 8-bit pictures of where the masks are uncertain"
     )
-    reject_copies: str | None = Field(
-        None, description="leave out images too similar to one of TRAIN.zip[:split]"
-    )
-    gpus: int = Field(
-        1, ge=1, le=1024, description="processes, one per GPU; does not change the images"
-    )
+    reject_copies: str | None = Field(None, description=COPIES)
+    gpus: int = Field(1, ge=1, le=1024, description=GPUS)
     part: str | None = Field(
         None,
         description="only part 2/4, on any machine; the command without --part joins the parts",

@@ -10,8 +10,13 @@ from pydantic import Field
 from synthograph.core.errors import UserError
 from synthograph.core.request import Flag, Positional, Request, Words
 from synthograph.results.classification import Combine
-from synthograph.workflows.followed import Followed, FollowedFit
+from synthograph.workflows.followed import SIDE_BY_SIDE, Followed, FollowedFit
 from synthograph.workflows.latent_requests import Files
+
+MASK_CLASSES = (
+    "names of the mask values, background first: background,nucleus for 0 and 1, or "
+    "background=0,nucleus=255; by default all values are classes, named by their number"
+)
 
 
 class MixRequest(Request):
@@ -236,11 +241,7 @@ class SegmentTrainRequest(FollowedFit, FitOptions):
     width: int = Field(
         16, ge=4, le=128, description="channels of its first layer, twice as many after each next"
     )
-    classes: Words = Field(
-        (),
-        description="names of the mask values, background first: background,nucleus for 0 and 1, "
-        "or background=0,nucleus=255; by default all values are classes, named by their number",
-    )
+    classes: Words = Field((), description=MASK_CLASSES)
     batch: int = Field(8, description="images per step")
     measure: str = Field(
         "dice",
@@ -295,7 +296,5 @@ class StudyRequest(Followed):
     demo: bool = Field(
         False, description="a small study of skin phantoms of two sites, in the folder study-demo"
     )
-    gpus: int = Field(
-        1, ge=1, le=1024, description="processes side by side, one per GPU (or CPU share)"
-    )
+    gpus: int = Field(1, ge=1, le=1024, description=SIDE_BY_SIDE)
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from synthograph.core.animations import MAX_SIDE
 from synthograph.core.request import Flag, Place, Positional, Request
-from synthograph.workflows.latent_requests import OfNetwork
+from synthograph.workflows.latent_requests import CENTER, OfNetwork
 
 LICENCE = "licence of the network, such as CC-BY-4.0; not stated if not given"
 
@@ -26,9 +26,7 @@ class ExportRequest(OfNetwork):
         description="const (fixed maps), random (an input that the program fills with standard "
         "normal numbers), or none",
     )
-    trunc_center: Literal["global", "class"] = Field(
-        "global", description="pull to the mean of all images (global) or of the class"
-    )
+    trunc_center: Literal["global", "class"] = Field("global", description=CENTER)
     licence: str | None = Field(None, description=LICENCE)
 
 

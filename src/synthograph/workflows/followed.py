@@ -8,6 +8,8 @@ from synthograph.core.config import calling
 from synthograph.core.request import Request, Words
 from synthograph.training.config import TrackingConfig, TrainRequest
 
+SIDE_BY_SIDE = "processes side by side, one per GPU (or CPU share)"
+
 
 class Followed(Request):
     """Who follows the runs that a command trains."""

@@ -18,6 +18,9 @@ from pydantic import BeforeValidator, Field, field_validator
 from synthograph.core.request import Flag, Request, Words
 from synthograph.features.packaged import RANDOM, TRAINED
 
+CENTER = "pull to the mean of all images (global) or of the class"
+ONE_EXTRACTOR = f"extractor, default {TRAINED}, or {RANDOM} without it"
+
 
 def _several(given: Any) -> Any:  # noqa: ANN401 - whatever a caller gives
     """One source as a list of one."""
@@ -52,9 +55,7 @@ class Drawn(Request):
 
     trunc: float = Field(1.0, description="truncation psi; 1 is full diversity")
     trunc_cutoff: int | None = Field(None, description="number of style rows to truncate")
-    trunc_center: Literal["global", "class"] = Field(
-        "global", description="pull to the mean of all images (global) or of the class"
-    )
+    trunc_center: Literal["global", "class"] = Field("global", description=CENTER)
     noise_mode: Literal["const", "random", "none"] = Field(
         "const", description="const, random (drawn from the seed) or none"
     )
@@ -288,9 +289,7 @@ class TruncationRequest(OfNetwork):
         (),
         description="values of psi with commas between; 0.3,0.4,0.5,0.6,0.7,0.8,0.9,1 if not given",
     )
-    trunc_center: Literal["global", "class"] = Field(
-        "global", description="pull to the mean of all images (global) or of the class"
-    )
+    trunc_center: Literal["global", "class"] = Field("global", description=CENTER)
     num: int | None = Field(
         None,
         ge=10,
@@ -298,9 +297,7 @@ class TruncationRequest(OfNetwork):
         description="synthetic images at every psi; as many as real ones, 200 to 1000, "
         "if not given",
     )
-    features: str | None = Field(
-        None, description=f"extractor, default {TRAINED}, or {RANDOM} without it"
-    )
+    features: str | None = Field(None, description=ONE_EXTRACTOR)
     seeds: str = Field("0-3", description="seeds on the picture, shown for every class")
     seed: int = Field(0, ge=0, description="seed of the drawn classes and of the intervals")
     batch: int = Field(32, ge=1, description="images at once; does not change them")

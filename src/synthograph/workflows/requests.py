@@ -8,13 +8,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from synthograph.core.request import Flag, Place, Positional, Request, Words
-from synthograph.features.packaged import DEFAULTS, RANDOM, TRAINED
+from synthograph.features.packaged import DEFAULTS
 from synthograph.sources.cells import MISSING
 from synthograph.training.config import TrainRequest as TrainRequest
-from synthograph.workflows.latent_requests import OfNetwork, Rendered
+from synthograph.workflows.latent_requests import ONE_EXTRACTOR, OfNetwork, Rendered
 
 MAX_IMAGES = 10_000_000
 """Images that one request makes at most."""
+GPUS = "processes, one per GPU; does not change the images"
+COPIES = "leave out images too similar to one of TRAIN.zip[:split]"
 
 
 class PrepareRequest(Request):
@@ -268,17 +270,13 @@ class GenerateRequest(Rendered, _Images):
         "png", description="png or jpeg, for single files"
     )
     grid: Path | None = Field(None, description="also draw all images on one PNG")
-    gpus: int = Field(
-        1, ge=1, le=1024, description="processes, one per GPU; does not change the images"
-    )
+    gpus: int = Field(1, ge=1, le=1024, description=GPUS)
     part: str | None = Field(
         None,
         description="generate only part 2/4, on any machine; "
         "an archive then needs the command without --part to join the parts",
     )
-    reject_copies: str | None = Field(
-        None, description="leave out images too similar to one of TRAIN.zip[:split]"
-    )
+    reject_copies: str | None = Field(None, description=COPIES)
 
 
 class EvaluateRequest(Request):
@@ -360,9 +358,7 @@ class EmbeddingsRequest(Request):
     )
     network: Path | None = Field(None, description="that the latents are of, as in generate")
     outdir: Path | None = Field(None, description="new folder for the export or for pairs.json")
-    features: str | None = Field(
-        None, description=f"extractor, default {TRAINED}, or {RANDOM} without it"
-    )
+    features: str | None = Field(None, description=ONE_EXTRACTOR)
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     tensors: Path | None = Field(
         None, description="instead of an export: tensors.tsv with pairs of vectors to compare"

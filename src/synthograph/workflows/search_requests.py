@@ -10,7 +10,7 @@ from pydantic import Field
 
 from synthograph.core.addresses import hidden
 from synthograph.core.request import Flag, Positional, Request, Words
-from synthograph.workflows.followed import Followed
+from synthograph.workflows.followed import SIDE_BY_SIDE, Followed
 from synthograph.workflows.search_settings import SearchSettings
 
 TYPED: dict[str, Any] = {
@@ -69,9 +69,7 @@ class SearchRequest(Followed, _Typed):
         description="database in which processes share trials, such as postgresql://HOST/NAME, or "
         f"the environment variable {STORAGE}; a journal in the folder unless given",
     )
-    gpus: int = Field(
-        1, ge=1, le=1024, description="processes side by side, one per GPU (or CPU share)"
-    )
+    gpus: int = Field(1, ge=1, le=1024, description=SIDE_BY_SIDE)
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     dry_run: Annotated[bool, Flag("--dry-run", "-n")] = Field(
         False, description="check everything and print the plan, and how long it takes"
