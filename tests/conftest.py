@@ -15,7 +15,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a 
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import ArchiveInfo
 from synthograph.archive.writer import ArchiveWriter, encode
-from synthograph.core.progress import Silent
+from synthograph.core.progress import Silent, Track
 from synthograph.core.spec import ImageSpec
 from synthograph.features import packaged
 from tests import check_anew
@@ -119,14 +119,20 @@ def make_archive(
     return path
 
 
-class Heard(Silent):
-    """Remembers what it was told."""
+class Heard:
+    """A listener that remembers what it was told."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
     def log(self, line: str) -> None:
         self.lines.append(line)
+
+    def track(self, what: str) -> Track:
+        return Silent().track(what)
+
+    def ask(self, question: str) -> str:
+        return Silent().ask(question)
 
 
 @pytest.fixture

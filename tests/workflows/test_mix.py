@@ -15,9 +15,8 @@ from synthograph.archive.reader import Archive, ArchiveInfo, open_archive
 from synthograph.archive.split import SplitOptions, rewrite, split_archive
 from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.errors import UserError
-from synthograph.core.progress import Silent
 from synthograph.core.spec import ImageSpec
-from tests.conftest import make_archive
+from tests.conftest import Heard, make_archive
 
 
 @pytest.fixture
@@ -382,13 +381,3 @@ def test_tables_of_files_are_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     table.write_text("file,NPM1\na,1\n")
     with pytest.raises(UserError, match="columns file, NPM1: give an archive, or a table"):
         sg.mix(real, dest=tmp_path / "n.zip", **asked)
-
-
-class Heard(Silent):
-    """Remembers what was said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def log(self, line: str) -> None:
-        self.lines.append(line)

@@ -19,6 +19,7 @@ from synthograph.sampling.projection import Projector
 from synthograph.workflows import project_search
 from synthograph.workflows.project_files import percentile, with_percentiles
 from synthograph.workflows.project_targets import target_names
+from synthograph.workflows.projected import ProjectedSet
 from tests.conftest import NVIDIA, make_archive
 from tests.sampling.test_generate import make_snapshot
 
@@ -168,7 +169,17 @@ def test_two_modalities_and_16_bits(tmp_path: Path) -> None:
     target = make_archive(
         tmp_path / "a.zip", count=1, size=(16, 24), modalities={"vis": 3, "nir": 1}, classes=()
     )
-    synthograph.project(network=network.path, target=target, outdir=tmp_path / "two", **FEW)
+    two = synthograph.project(
+        network=network.path, target=target, outdir=tmp_path / "two", **FEW
+    ).found
+    assert two.modalities == ("vis", "nir")
+    shutil.copytree(tmp_path / "two/nir", tmp_path / "two/depth")
+    encoded = encode_png(np.full((16, 24, 1), 7, np.uint8))
+    (tmp_path / "two/depth/img00000000.to.png").write_bytes(encoded)
+    for modalities, first in ((("vis", "nir", "depth"), False), ((), True)):
+        there = ProjectedSet(tmp_path / "two/projections.json", two.replace(modalities=modalities))
+        values = there.pixels("img00000000.to.png")
+        assert ((values[3] == 7).all(), (values[4] == 7).all()) == (first, not first)
     assert pixels(tmp_path / "two/img00000000.to.png").shape == (16, 24, 3)
     assert pixels(tmp_path / "two/nir/img00000000.from.png").shape == (16, 24)
     deep = make_snapshot(tmp_path / "deep", size=(16, 16), bits=16, classes=())

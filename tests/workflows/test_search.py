@@ -8,6 +8,7 @@ import pytest
 
 import synthograph
 from synthograph.core.children import environment, python_command
+from synthograph.core.commands import LINE
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Silent
 from synthograph.results import Search
@@ -19,6 +20,7 @@ from synthograph.workflows.search_plan import SearchPlan, total_seconds
 from synthograph.workflows.search_requests import STORAGE
 from synthograph.workflows.search_runs import Worker
 from synthograph.workflows.search_settings import SearchSettings
+from tests.conftest import Heard
 from tests.workflows.searching import split_archive
 
 SEARCH = """
@@ -83,6 +85,18 @@ def test_trials_are_runs_and_the_winner_trains_at_full_length(home: Path, found:
     assert config.training.kimg == 0.02 and again.run.name == "00000-cells-cond-tiny"
     text = (outdir / "winner.yaml").read_text()
     assert text.startswith("# ") and "metrics:\n" in text and "\n  kimg:" not in text
+
+
+def test_one_of_several_processes_does_not_tell_what_the_first_one_told(
+    home: Path, found: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = Heard()
+    synthograph.search(home / "mine.yaml", device="cpu", progress=heard)
+    assert any(line.startswith("objective") for line in heard.lines)
+    heard.lines.clear()
+    monkeypatch.setenv(LINE, "synthograph search mine.yaml --gpus 2")  # as one of the two
+    synthograph.search(home / "mine.yaml", device="cpu", progress=heard)
+    assert not any(line.startswith("objective") for line in heard.lines)
 
 
 def test_a_trial_goes_on_as_an_ordinary_run(home: Path, found: Search) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import synthograph as sg
 from synthograph.archive.batches import ArchiveRows
@@ -26,8 +27,9 @@ from synthograph.core.commands import LINE
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Silent
 from synthograph.core.spec import ImageSpec
+from synthograph.downstream.networks import backbone
 from synthograph.results.study import Study
-from synthograph.workflows import study
+from synthograph.workflows import study, study_checks
 from synthograph.workflows.downstream_requests import StudyRequest
 from synthograph.workflows.study_folder import StudyFolder
 from synthograph.workflows.study_folds import make_folds
@@ -271,6 +273,24 @@ def test_first_weights_that_saw_test_patients_are_refused(home: Path, tmp_path: 
         with pytest.raises(UserError, match=f"of-{name}.safetensors: .*{said}"):
             sg.study(study=home / "start.yaml", device="cpu")
     assert not (home / "start").exists()
+
+
+def test_published_first_weights_are_known_by_their_word(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("monai", reason="monai is missing")
+    text = FILE.split("generator:")[0].replace(", mixed, shuffled", "")
+    options = "{probe: false, backbone: resnet18, steps: 8, weights: imagenet}"
+    (home / "imagenet.yaml").write_text(text.replace("{backbone: random-vgg16}", options))
+    monkeypatch.setenv("SYNTHOGRAPH_OFFLINE", "1")
+    with pytest.raises(UserError, match=r"download https://.*resnet18-f37072fd.pth and put it"):
+        sg.study(study=home / "imagenet.yaml", device="cpu", plan=True)
+    file = home / "published.pth"
+    body = backbone("resnet18").make(3)
+    torch.save({n.removeprefix("net."): t for n, t in body.state_dict().items()}, file)
+    monkeypatch.setattr(study_checks, "published_file", lambda *_: file)
+    found = open_inputs(read_study(home / "imagenet.yaml"), "cpu", Silent())
+    assert found.settings.classifier["weights"] == str(file)
 
 
 def test_an_external_archive_of_the_same_name_is_another_one(home: Path, tmp_path: Path) -> None:

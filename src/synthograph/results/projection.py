@@ -14,6 +14,7 @@ from synthograph.results.base import (
     Private,
     Prose,
     Schema,
+    UnlessEmpty,
 )
 from synthograph.results.provenance import Features, ImageRecord
 
@@ -84,6 +85,7 @@ class Projections(Document):
         distance: the perceptual distance that is reported.
         data: where the images come from.
         resizing: what was done to images of another size or kind; empty where nothing was.
+        modalities: their names, in the order of the network; none in older files.
         reference: held-out images that percentiles refer to, where they are no targets.
         held_out: how many distances they rest on.
     """
@@ -95,6 +97,7 @@ class Projections(Document):
     distance: Features
     data: ImageRecord
     resizing: IfGiven[str] = ""
+    modalities: UnlessEmpty[Many[str]] = ()
     reference: IfGiven[ImageRecord | None] = None
     held_out: IfGiven[Count] = 0
     projections: Many[Projection]

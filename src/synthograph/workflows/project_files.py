@@ -177,6 +177,7 @@ class Outputs:
                 images=len(found),
             ),
             resizing=self.targets.resizing,
+            modalities=tuple(self.targets.spec.modalities),
             **about,
             held_out=held_out,
             projections=tuple(found),

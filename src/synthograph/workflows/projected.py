@@ -63,7 +63,9 @@ class ProjectedSet:
     def pixels(self, file: str) -> np.ndarray:
         """Of a picture, modalities one after the other [channels, h, w]."""
         folder = self.beside(file).parent
-        others = sorted(sub for sub in folder.iterdir() if (sub / file).is_file())
+        there = [sub for sub in sorted(folder.iterdir()) if (sub / file).is_file()]
+        order = {name: place for place, name in enumerate(self.found.modalities)}
+        others = sorted(there, key=lambda sub: order.get(sub.name, len(order)))
         packed = (
             read_bounded(each / file, "a picture of 'project'", limit=MAX_PICTURE)
             for each in (folder, *others)

@@ -112,7 +112,8 @@ def run(request: SearchRequest, *, progress: Progress) -> SearchResult | SearchP
         return make_plan(space, objectives, constraints, measured_on)
     folder, frozen = begin(outdir, settings, archive)
     store = _store(storage, folder, frozen, settings, objectives)
-    if not isinstance(progress, Silent):
+    follows = os.environ.get(LINE) is not None  # who started this process told them
+    if not isinstance(progress, Silent) and not follows:
         notes = (*space.notes, *request.warnings())
         for line in (*(f"note: {e}" for e in notes), *goals(objectives, constraints, measured_on)):
             progress.log(line)

@@ -18,6 +18,8 @@ from synthograph.core.progress import Progress
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import as_text, parse_csv, read_bounded
 from synthograph.core.untrusted.tensors import read_document
+from synthograph.downstream.networks import backbone, default_backbone
+from synthograph.downstream.start import IMAGENET, published_file
 from synthograph.metrics.overlap import Trained, same_names, trained_on
 from synthograph.models.snapshot import is_pickle
 from synthograph.models.snapshot_files import find_snapshot
@@ -302,6 +304,19 @@ def refuse_tested_pictures(
             outside = ArchiveRows(fold.archive, rows, title=title)
             found += refuse_pictures(open_archive(source.path), outside, progress)
     return found
+
+
+def with_published(settings: StudySettings, progress: Progress) -> StudySettings:
+    """The settings with a file where classifiers begin with published weights by their word.
+
+    Raises:
+        UserError: none are known for the backbone, or they cannot be downloaded.
+    """
+    if settings.options.get("weights") != IMAGENET:
+        return settings
+    body = backbone(settings.options.get("backbone") or default_backbone())
+    file = published_file(body, progress.track("downloading"))
+    return settings.with_weights(file)
 
 
 def refuse_start_seen(

@@ -25,6 +25,7 @@ from synthograph.core.config import Config, merge, read_tree
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import nearest
 from synthograph.core.untrusted.documents import JsonObject
+from synthograph.downstream.start import IMAGENET
 from synthograph.models.published import AFRESH, PHANTOMS
 from synthograph.results.study import ArmKind
 from synthograph.stats.scores import AUROC, AVERAGE_PRECISION
@@ -445,9 +446,15 @@ class StudySettings(Config):
         }
         weights = self.options.get("weights")
         if weights is not None:
-            options = {**self.options, "weights": str(place(Path(str(weights))))}
-            changes[TASKS[self.task].options] = options
+            file = place(Path(str(weights)))
+            if file.exists() or weights != IMAGENET:
+                return self.with_weights(file).model_copy(update=changes)
         return self.model_copy(update=changes)
+
+    def with_weights(self, file: Path) -> "StudySettings":
+        """The same with a file of first weights."""
+        options = {**self.options, "weights": str(file)}
+        return self.model_copy(update={TASKS[self.task].options: options})
 
 
 def read_study(path: Path, trained_on: Path | None = None) -> StudySettings:

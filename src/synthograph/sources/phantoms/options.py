@@ -56,8 +56,8 @@ class PhantomOptions(Config):
         0.0,
         ge=0,
         le=4,
-        description="how far the classes of skin and knee are moved apart, in standard deviations of "
-        "their score, 0 to 4; with any but 0 they differ more than `auroc` says",
+        description="how far the classes of skin and knee are moved apart, in standard deviations "
+        "of their score, 0 to 4; with any but 0 they differ more than `auroc` says",
     )
     prevalence: float | None = Field(
         None,
