@@ -20,6 +20,7 @@ from synthograph.workflows.search_plan import SearchPlan, total_seconds
 from synthograph.workflows.search_requests import STORAGE
 from synthograph.workflows.search_runs import Worker
 from synthograph.workflows.search_settings import SearchSettings
+from synthograph.workflows.search_space import presets
 from tests.conftest import Heard
 from tests.workflows.searching import split_archive
 
@@ -112,6 +113,24 @@ def test_what_does_not_go_with_a_winner(home: Path, found: Search, tmp_path: Pat
     found.replace(winner=None).save(tmp_path / "search.json")
     with pytest.raises(UserError, match="nobody won"):
         synthograph.train(from_search=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("space", "searched"),
+    [
+        ("{model.optimisers.G.lr: {times: [0.5, 2]}}", {"tiny", "tiny-projected"}),
+        ("small-data", {"tiny", "tiny-progressive", "tiny-projected"}),
+    ],
+)
+def test_a_search_from_a_race_tries_all_of_its_presets(
+    home: Path, tmp_path: Path, space: str, searched: set[str]
+) -> None:
+    about = f"data: {home}/cells.zip\npreset: quick\ncond: true\nkimg: 0.02\nspace: {space}\n"
+    (tmp_path / "raced.yaml").write_text(about)
+    plan = synthograph.search(tmp_path / "raced.yaml", device="cpu", dry_run=True)
+    assert isinstance(plan, SearchPlan)
+    assert plan.space.settings.preset == "tiny"
+    assert set(presets(plan.space)) == searched
 
 
 def test_a_plan_says_what_it_would_cost(home: Path) -> None:

@@ -21,11 +21,12 @@ from synthograph.core.request import Result
 from synthograph.metrics.evaluate import MIN_IMAGES
 from synthograph.metrics.measures import BY_NAME
 from synthograph.metrics.names import parse_selection
+from synthograph.models.registry import RACES
 from synthograph.report.searches import sentence, tables
 from synthograph.report.words import several
 from synthograph.report.write import write_report
 from synthograph.results.measures import Direction, about
-from synthograph.results.search import Search, SearchConstraint, SearchObjective
+from synthograph.results.search import PRESET, Search, SearchConstraint, SearchObjective
 from synthograph.training.config import RunConfig
 from synthograph.training.setup import held_out
 from synthograph.training.trackers import check_trackers
@@ -42,7 +43,7 @@ from synthograph.workflows.search_folder import (
 )
 from synthograph.workflows.search_plan import SearchPlan, goals, make_plan
 from synthograph.workflows.search_requests import STORAGE, SearchRequest
-from synthograph.workflows.search_settings import SearchSettings, read_search
+from synthograph.workflows.search_settings import Searched, SearchSettings, read_search
 from synthograph.workflows.search_space import open_space
 from synthograph.workflows.search_store import Store, refuse_storage
 from synthograph.workflows.search_trials import Trials
@@ -91,7 +92,7 @@ def run(request: SearchRequest, *, progress: Progress) -> SearchResult | SearchP
         StoppedError: a signal came; the same command continues.
     """
     with calling({name: flag for name, flag in request.flags().items() if name in request.typed()}):
-        settings = read_search(request.search, request.typed())
+        settings = _raced(read_search(request.search, request.typed()))
     tracking = request.tracking()
     check_trackers(tracking)
     outdir = request.outdir or (
@@ -134,6 +135,19 @@ def run(request: SearchRequest, *, progress: Progress) -> SearchResult | SearchP
     except StoppedError as error:
         raise StoppedError(f"{error}; trials are saved, and the same command continues") from None
     return SearchResult(search, folder.path)
+
+
+def _raced(settings: SearchSettings) -> SearchSettings:
+    """The settings with all presets of a race as values, where the preset is a race; what its first
+    one reaches is what others are compared with.
+    """
+    raced = RACES.get(settings.preset, ())
+    if not raced:
+        return settings
+    space = settings.space
+    if not isinstance(space, str):
+        space = {PRESET: Searched(choices=list(raced)), **space}
+    return settings.model_copy(update={"preset": raced[0], "space": space})
 
 
 def _store(
