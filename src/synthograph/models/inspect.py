@@ -22,6 +22,7 @@ from synthograph.models.snapshot import (
     refuse_zip,
 )
 from synthograph.models.snapshot_files import GENERATOR
+from synthograph.results.environment import told
 
 PROVENANCE = (
     "images_hash",
@@ -113,6 +114,7 @@ def _provenance(info: SnapshotInfo) -> JsonObject:
     parent = info.initialised_from
     return {
         **{name: getattr(info, name) for name in PROVENANCE},
+        "environments": told(info.environments),
         "groups": len(info.group_digests),
         "image digests": len(info.image_digests),
         "initialised from": None if parent is None else _short(parent),

@@ -45,6 +45,7 @@ from synthograph.models.config import ModelConfig
 from synthograph.models.pickles import read_pickle
 from synthograph.models.registry import FAMILIES, family, parse_model
 from synthograph.models.snapshot_files import GENERATOR, find_snapshot, snapshot_number
+from synthograph.results.environment import Environment
 
 PARTNER = "discriminators"
 OWNER = "generator_sha256"
@@ -77,6 +78,8 @@ class SnapshotInfo(Config):
     masks: int = pydantic.Field(0, ge=0)
     """Training images that have a mask, which the network did not see."""
     package_version: str = ""
+    environments: list[Environment] = []
+    """Where it was trained, in turn; none in older files."""
     initialised_from: JsonObject | None = None
     converted_from: str | None = None
 

@@ -15,6 +15,7 @@ from synthograph.results.base import (
     Prose,
     Schema,
 )
+from synthograph.results.environment import Environment
 
 
 class Statistic(Schema):
@@ -66,6 +67,7 @@ class SnapshotRecord(Schema):
         images_seen: real images shown to it.
         images_hash: of the archive that it was trained on, as are `manifest_hash` and `split`.
         group_digests: one per patient of the training set; `image_digests`: one per image.
+        environments: where it was trained, in turn; none in older files.
         initialised_from: the document of the network whose weights it began with.
     """
 
@@ -77,4 +79,5 @@ class SnapshotRecord(Schema):
     group_digests: Annotated[tuple[str, ...], Private] = ()
     image_digests: Annotated[tuple[str, ...], Private] = ()
     package_version: str = ""
+    environments: Many[Environment] = ()
     initialised_from: Annotated[dict[str, Plain] | None, Private] = None

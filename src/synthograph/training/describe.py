@@ -3,6 +3,7 @@
 `facts` are filled in order, as far as they can be read, with plain JSON data.
 """
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors
 from synthograph.core.untrusted.dataset_json import LISTS
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.core.untrusted.tensors import read_tensors
+from synthograph.core.untrusted.tensors import read_document, read_tensors
 from synthograph.models.snapshot_files import find_snapshot, list_snapshots
+from synthograph.results.environment import told
+from synthograph.results.training import SnapshotRecord
 from synthograph.training.run import CONFIG, STATS, read_config
 from synthograph.training.state import NUMBERS, TENSORS, list_states, state_problem
 
@@ -93,9 +96,18 @@ def describe_run(path: Path, facts: JsonObject) -> None:
         snapshots = list_snapshots(path)
         facts["snapshots"] = [file.name for file in snapshots]
         facts["snapshot that is used"] = find_snapshot(path).name if snapshots else None
+        if snapshots:
+            facts["environments"] = _environments(snapshots[-1])
         states = reversed(list_states(path / "state"))
         facts["states"] = {file.name: state_problem(file) or "complete" for file in states}
     facts["model"] = config.model.tree()
+
+
+def _environments(snapshot: Path) -> str:
+    """Where a run was trained, by its newest snapshot; empty where that does not say."""
+    with contextlib.suppress(UserError):
+        return told(SnapshotRecord.parse(read_document(snapshot), snapshot.name).environments)
+    return ""
 
 
 def describe_state(path: Path, facts: JsonObject) -> None:

@@ -266,7 +266,10 @@ class Trainer:
             if self.team.is_main:
                 lengths = self.run.lengths()
                 digests = session.data, session.held_out_digest
-                numbers = SavedNumbers(self.progress, lengths, boundary, here, *digests)
+                environments = [each.tree() for each in session.info.environments]
+                numbers = SavedNumbers(
+                    self.progress, lengths, boundary, here, *digests, environments
+                )
                 save_state(self.run.states, session.state, numbers)
         self.saved, self.saved_images = time.monotonic(), self.progress.images
 

@@ -9,8 +9,10 @@ from synthograph.core.config import flatten, set_path
 from synthograph.core.devices import pick_device
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.files import write_json
+from synthograph.core.machine import software_and_machine
 from synthograph.core.names import nearest
 from synthograph.core.untrusted.documents import JsonObject
+from synthograph.results.environment import Environment, distinct
 from synthograph.training import model_selection
 from synthograph.training.config import RunConfig
 from synthograph.training.distributed import Team, broadcast_state
@@ -103,6 +105,9 @@ def _restore_state(
     else:
         _refuse_shorter(asked, before, loaded.numbers.progress.images)
         said = _restore(session, loaded, before.device, require_exact=require_exact)
+        session.info = session.info.model_copy(
+            update={"environments": _trained_in(session, loaded)}
+        )
         lengths = loaded.numbers.lengths
     write_json(run.path / CONFIG, session.config.tree())
     said += run.truncate(lengths)
@@ -186,6 +191,13 @@ def _restore(session: Session, loaded: Loaded, device: str, *, require_exact: bo
     if differences:
         lines.append(f"continues, not bit-exact: {'; '.join(differences)}")
     return lines
+
+
+def _trained_in(session: Session, loaded: Loaded) -> list[Environment]:
+    """Environments of all sittings with this one; none where those before were not recorded."""
+    known = [Environment.parse(each, str(loaded.path)) for each in loaded.numbers.environments]
+    here = Environment(**software_and_machine(session.device, session.team.size))
+    return list(distinct([*known, here])) if known else []
 
 
 def extended(config: RunConfig, asked: JsonObject, path: Path) -> RunConfig:

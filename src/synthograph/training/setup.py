@@ -17,6 +17,7 @@ from synthograph.archive.reader import Archive, ArchiveInfo, open_archive
 from synthograph.archive.stream import RowSelection, TrainingStream, select_rows
 from synthograph.core.devices import Precision, block_dtype, pick_device, pick_precision
 from synthograph.core.errors import SettingError, UserError
+from synthograph.core.machine import software_and_machine
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import Invariance
 from synthograph.core.untrusted.documents import JsonObject
@@ -24,6 +25,7 @@ from synthograph.models.base import Condition, ModelBundle
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot, SnapshotInfo
 from synthograph.models.transfer import TransferReport, origin, transfer
+from synthograph.results.environment import Environment
 from synthograph.training.augmentation import augment_with, left_out_note, make_pipe, permitted
 from synthograph.training.config import (
     AugmentConfig,
@@ -247,7 +249,7 @@ def make_session(
         stream=stream,
         streams=streams,
         device=device,
-        info=_document(config, data, condition, init_from),
+        info=_document(config, data, condition, init_from, software_and_machine(device, team.size)),
         data=_data_digest(data, stream),
         held_out=_held_out(config, data.archive),
         team=team,
@@ -280,7 +282,11 @@ def _held_out(config: RunConfig, archive: Archive) -> ArchiveRows:
 
 
 def _document(
-    config: RunConfig, data: ArchiveRows, condition: Condition, init_from: Snapshot | None
+    config: RunConfig,
+    data: ArchiveRows,
+    condition: Condition,
+    init_from: Snapshot | None,
+    here: JsonObject,
 ) -> SnapshotInfo:
     """The provenance that snapshots of this run carry."""
     info, archive = data.archive.info, data.archive
@@ -299,6 +305,7 @@ def _document(
         image_digests=sorted(data.pixels),
         masks=data.masks,
         package_version=synthograph.__version__,
+        environments=[Environment(**here)],
         initialised_from=None if init_from is None else origin(init_from),
     )
 

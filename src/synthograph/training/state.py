@@ -7,7 +7,6 @@ reading takes the newest that is complete.
 """
 
 import json
-import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,11 +17,12 @@ import torch
 from torch import Tensor, nn
 
 import synthograph
-from synthograph.core.devices import UNKNOWN_CPU, cpu_name, is_gpu
+from synthograph.core.devices import is_gpu
 from synthograph.core.errors import DivergedError, UserError
 from synthograph.core.files import disk_errors, remove, sha256_file, sync, write_json
 from synthograph.core.halves import half_path
 from synthograph.core.interval import Interval
+from synthograph.core.machine import processor_name
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import (
     load_optimiser,
@@ -216,11 +216,10 @@ class Surroundings:
     @classmethod
     def here(cls, precision: str, processes: int, device: torch.device) -> "Surroundings":
         """This process, one of a team of so many, on its device."""
-        name = cpu_name() if cpu_name() != UNKNOWN_CPU else platform.processor()
         return cls(
             torch.get_num_threads(),
             torch.__version__,
-            name,
+            processor_name(),
             precision,
             synthograph.__version__,
             processes,
@@ -252,6 +251,7 @@ class SavedNumbers:
         boundary: whether the state was saved right after a snapshot.
         data: digest of the training images, groups and labels; None in older states.
         held_out: digest of the images that choose; None in older states.
+        environments: where it was trained so far, in turn; none in older states.
     """
 
     progress: TrainingProgress
@@ -260,6 +260,7 @@ class SavedNumbers:
     surroundings: Surroundings
     data: str | None = None
     held_out: str | None = None
+    environments: list[JsonObject] = field(default_factory=list)
 
 
 def way_out(state: TrainingState) -> str:
