@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from synthograph.downstream import fitting
 from synthograph.downstream.fit_time import fit_seconds, validations
 from synthograph.downstream.fitting import Batch, FitConfig, Score, Task
+from synthograph.downstream.orders import shuffled
 
 
 def test_the_time_is_measured_and_nothing_is_trained() -> None:
@@ -15,7 +15,7 @@ def test_the_time_is_measured_and_nothing_is_trained() -> None:
     def loss(batch: Batch) -> Tensor:
         return network(torch.ones(len(batch.numbers), 4)).square().mean()
 
-    made = Task(network, loss, lambda: Score(1.0), fitting.shuffled(20, 0), "ones")
+    made = Task(network, loss, lambda: Score(1.0), shuffled(20, 0), "ones")
     config = FitConfig(steps=30, batch=8, every=7)
     found = fit_seconds(made, config, looked.append, checked=5, more=20)
     assert found > 0

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from synthograph.core.devices import Precision
 from synthograph.core.errors import DivergedError, StoppedError, UserError
-from synthograph.downstream import fitting
+from synthograph.core.untrusted.tensors import read_tensors, write_tensors
+from synthograph.downstream import fitting, orders
 from synthograph.downstream.fitting import Batch, FitConfig, Score, Task, fit
 from synthograph.results.validations import Validation, better
 
@@ -36,7 +37,7 @@ def task(values: list[float] | None = None, at_step: dict[int, object] | None = 
         checked = float(nn.functional.cross_entropy(logits, labels))
         return Score(next(said) if values else float(hits), checked)
 
-    return Task(network, loss, validate, fitting.shuffled(60, 0), "points")
+    return Task(network, loss, validate, orders.shuffled(60, 0), "points")
 
 
 def weights(made: Task) -> dict[str, Tensor]:
@@ -91,13 +92,13 @@ def test_rates_follow_from_step_and_history() -> None:
 
 
 def test_order_shows_all_images_and_balanced_order_all_classes_equally() -> None:
-    numbers = fitting.shuffled(5, 1)(torch.arange(10))
+    numbers = orders.shuffled(5, 1)(torch.arange(10))
     assert sorted(numbers[:5].tolist()) == sorted(numbers[5:].tolist()) == list(range(5))
     labels = torch.tensor([0] * 6 + [2] * 2 + [7])
-    numbers = fitting.balanced(labels, 1)(torch.arange(36))
+    numbers = orders.balanced(labels, 1)(torch.arange(36))
     assert labels[numbers].bincount().tolist() == [12, 0, 12, 0, 0, 0, 0, 12]
     assert numbers.bincount(minlength=9).tolist() == [2] * 6 + [6] * 2 + [12]
-    later = fitting.balanced(labels, 1)(torch.arange(20, 36))
+    later = orders.balanced(labels, 1)(torch.arange(20, 36))
     assert torch.equal(later, numbers[20:])
 
 
@@ -114,9 +115,32 @@ def test_a_stopped_training_ends_with_the_same_weights(step: int, tmp_path: Path
     found = fit(rest, SHORT, state=state, log=lines.append)
     assert lines[0].startswith(f"continues from step {step + 1}")
     assert found.history == unbroken.history
+    assert found.settings == unbroken.settings
+    assert found.environments == unbroken.environments
     for name, tensor in weights(rest).items():
         assert torch.equal(tensor, weights(whole)[name]), name
     assert state.exists()  # the caller removes it
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_training_that_moved_names_both_machines(tmp_path: Path, *, older: bool) -> None:
+    state = tmp_path / "c.state"
+    stopping = task(at_step={7: lambda: os.kill(os.getpid(), signal.SIGINT)})
+    with pytest.raises(StoppedError):
+        fit(stopping, SHORT, state=state)
+    tensors, document = read_tensors(state)
+    (here,) = document["environments"]
+    there = {**here, "processor": "Another CPU"}
+    write_tensors(state, tensors, {**document, "environments": [] if older else [there]})
+    found = fit(task(), SHORT, state=state).environments
+    assert [each.tree() for each in found] == ([] if older else [there, here])
+
+
+def test_settings_leave_nothing_open() -> None:
+    found = fit(task(), SHORT.model_copy(update={"every": None})).settings
+    assert found["every"] == -(-SHORT.steps // fitting.VALIDATIONS)
+    assert found["precision"] in ("fp32", "bf16")
+    assert found["optimiser"] == "adamw" and found["max_norm"] == fitting.MAX_NORM
 
 
 def test_the_state_is_written_while_training_goes_on(

@@ -46,6 +46,8 @@ def test_a_plain_difference_is_learned_and_scored(trained: tuple[Path, Path]) ->
 
 def test_a_classifier_is_inspected(trained: tuple[Path, Path]) -> None:
     facts = sg.inspect(trained[1]).facts
+    assert "PyTorch" in facts["training"]["environments"]
+    assert "penalty" in facts["training"]["settings"]
     assert (facts["kind"], facts["backbone"]) == ("classifier", BACKBONE)
     assert facts["training"]["groups seen"] > 0 and facts["training"]["data"] == "set.zip"
 

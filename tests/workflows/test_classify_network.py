@@ -51,6 +51,9 @@ def test_a_network_learns_a_plain_difference(data: Path, trained: Path, tmp_path
     assert (info.backbone, info.network.steps) == ("small", 12)
     assert len(info.selection["tried"]) == 3
     assert info.network.settings["balance"] == "weights"
+    fit = found.model.fit
+    assert fit is not None and fit.environments == (found.environment,) == (*info.environments,)
+    assert fit.start == "begins with random numbers" and fit.settings["precision"] != "auto"
     sg.classify_predict(model=trained, data=str(data), out=tmp_path / "p.csv")
     assert len((tmp_path / "p.csv").read_text().splitlines()) == 97
 

@@ -17,8 +17,9 @@ from synthograph.archive.split import SplitOptions, rewrite, split_archive
 from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
-from synthograph.core.untrusted.tensors import read_tensors, write_tensors
+from synthograph.core.untrusted.tensors import read_document, read_tensors, write_tensors
 from synthograph.downstream import segmenter
+from synthograph.downstream.segmenter import SegmenterInfo
 
 pytest.importorskip("monai", reason="monai is missing")
 
@@ -84,6 +85,10 @@ def test_discs_are_learned_and_scored(trained: tuple[Path, Path], tmp_path: Path
     }
     made = sg.segment_evaluate(model=model, data=str(data), by="site", **files)
     found = made.evaluation
+    fit = found.model.fit
+    assert fit is not None and fit.settings["steps"] > 0 and "transforms" in fit.settings
+    assert fit.start == "begins with random numbers"
+    assert fit.environments == (found.environment,)
     assert found.score("dice").value > 0.8
     assert found.score("dice", "core").interval is not None
     assert found.score("dice", "back") is None
@@ -122,7 +127,13 @@ def sg_cpu() -> object:
 def test_a_segmenter_is_inspected(trained: tuple[Path, Path]) -> None:
     facts = sg.inspect(trained[1]).facts
     assert (facts["kind"], facts["classes"]) == ("segmenter", ["back", "rim", "core"])
-    assert facts["training"]["groups seen"] > 0 and facts["training"]["data"] == "discs.zip"
+    training = facts["training"]
+    assert training["groups seen"] > 0 and training["data"] == "discs.zip"
+    assert training["settings"]["optimiser"] == "adamw" and "PyTorch" in training["environments"]
+    document = read_document(trained[1])
+    for name in ("settings", "environments"):
+        del document[name]
+    assert SegmenterInfo.parse(document).environments == [], "older files are read"
 
 
 @pytest.mark.parametrize("split", ["train", "val"])

@@ -22,9 +22,11 @@ from synthograph.core.config import Config, flatten
 from synthograph.core.devices import Precision, is_gpu, pick_precision
 from synthograph.core.errors import DivergedError, StoppedError, UserError
 from synthograph.core.files import remove
+from synthograph.core.machine import software_and_machine
 from synthograph.core.progress import Tracks, silent
-from synthograph.core.seeds import Streams, stream_key
+from synthograph.core.seeds import stream_key
 from synthograph.core.signals import StopRequest
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import (
     load_optimiser,
     load_tensors,
@@ -33,7 +35,9 @@ from synthograph.core.untrusted.tensors import (
     select,
     write_tensors,
 )
+from synthograph.downstream.orders import Order
 from synthograph.downstream.watcher import Watcher
+from synthograph.results.environment import Environment, distinct
 from synthograph.results.validations import Validation, better
 
 # n image
@@ -130,38 +134,6 @@ class Score:
     scores: Mapping[str, float] = field(default_factory=dict)
 
 
-Order = Callable[[Int64[Tensor, " n"]], Int64[Tensor, " n"]]
-"""How many images were shown before to numbers of images."""
-
-
-def shuffled(count: int, seed: int) -> Order:
-    """Endless passes over the images, each in an order of its own."""
-    streams = Streams(seed)
-    return lambda indices: streams.order("fit/order", indices, count)
-
-
-def balanced(labels: Int64[Tensor, " n"], seed: int) -> Order:
-    """Classes take turns, so that every step holds equally many images of each; within a class
-    endless passes.
-
-    Args:
-        labels: class of every training image, each class at least once.
-        seed: of the passes.
-    """
-    streams = Streams(seed)
-    members = [(labels == label).nonzero()[:, 0] for label in labels.unique()]
-
-    def order(indices: Int64[Tensor, " n"]) -> Int64[Tensor, " n"]:
-        found = torch.empty_like(indices)
-        for place, rows in enumerate(members):
-            own = indices % len(members) == place
-            turns = indices[own] // len(members)
-            found[own] = rows[streams.order(f"fit/class{place}", turns, len(rows))]
-        return found
-
-    return order
-
-
 @dataclass(frozen=True)
 class Task:
     """What is trained, on what, and what is good.
@@ -192,7 +164,8 @@ class Fitted:
         best: the one that chose the weights.
         steps: that were done.
         seconds: that they took, validations included.
-        precision: of the network's arithmetic.
+        settings: of the training (`FitConfig`), with nothing left open.
+        environments: where it was trained, in turn.
     """
 
     history: tuple[Validation, ...]
@@ -200,6 +173,8 @@ class Fitted:
     steps: int
     seconds: float
     precision: Precision
+    settings: JsonObject
+    environments: tuple[Environment, ...]
 
 
 def rate_scale(config: FitConfig, step: int, history: Sequence[Validation]) -> float:
@@ -288,6 +263,7 @@ class _Saved(Config):
     loss: float
     seconds: float
     surroundings: str
+    environments: list[Environment] = []
 
 
 @dataclass
@@ -299,6 +275,7 @@ class _Run:
         loss: sum of the losses since the last validation.
         untold: losses that the watcher does not know yet.
         seconds: of all sittings before this one.
+        environments: of all sittings; none where those of one before were not recorded.
     """
 
     task: Task
@@ -318,6 +295,7 @@ class _Run:
         self.device = self.parameters[0].device
         self.precision = pick_precision(self.config.precision, self.device)
         self.optimiser = _optimiser(self.parameters, self.config)
+        self.environments = (Environment(**software_and_machine(self.device)),)
         self.begun = self.saved = time.monotonic()
 
     @property
@@ -407,7 +385,14 @@ class _Run:
         history = tuple(self.history)
         best = history[better(history)]
         self.watcher.scalars({f"{CHOSEN}/step": best.step}, self.step)
-        return Fitted(history, best, self.step, self._seconds(), self.precision)
+        settings = {
+            **self.config.tree(),
+            "every": self.config.interval,
+            "precision": self.precision.value,
+            "max_norm": MAX_NORM,
+        }
+        numbers = (history, best, self.step, self._seconds(), self.precision)
+        return Fitted(*numbers, settings, self.environments)
 
     def _seconds(self) -> float:
         return self.seconds + time.monotonic() - self.begun
@@ -440,6 +425,7 @@ class _Run:
             loss=self.loss,
             seconds=self._seconds(),
             surroundings=self._surroundings(),
+            environments=list(self.environments),
         )
         write_tensors(self.state, tensors, numbers.tree())
         self.saved = time.monotonic()
@@ -469,6 +455,8 @@ class _Run:
         self.best = {n: t.to(self.device) for n, t in select(tensors, "best/").items()}
         self.step, self.history, self.loss = saved.step, list(saved.history), saved.loss
         self.seconds = saved.seconds
+        known = saved.environments
+        self.environments = distinct([*known, *self.environments]) if known else ()
         lines = [f"continues from step {saved.step} ({self.state})"]
         if saved.surroundings != (here := self._surroundings()):
             lines.append(f"not bit for bit the same: {saved.surroundings}, now {here}")

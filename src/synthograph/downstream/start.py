@@ -36,6 +36,8 @@ READ = 4096
 """Images at most from which mean and deviation are taken."""
 IMAGENET = "imagenet"
 """Word for published weights of a backbone, in place of a file."""
+RANDOM, OTHERS = "begins with random numbers", " (--weights "
+"""Words where there are no weights, and how those on other ones begin."""
 LEAST = 1e-4
 """Deviation of a channel that holds next to nothing."""
 INNER = "net."
@@ -95,8 +97,8 @@ def _load(body: Body, backbone: Backbone, spec: ImageSpec, file: Path | None) ->
         taken = take_weights(body, file, backbone.names, first, adapt)
         return str(taken), not taken.own
     if backbone.weights is None:
-        better = f" (--weights {IMAGENET}: with those of ImageNet)" if backbone.address else ""
-        return f"begins with random numbers{better}", False
+        better = f"{OTHERS}{IMAGENET}: with those of ImageNet)" if backbone.address else ""
+        return f"{RANDOM}{better}", False
     network, digest = published.load(backbone.weights)
     given, wanted = network.state_dict(), body.state_dict()
     tensors = {name: given[name.removeprefix(INNER)] for name in wanted}

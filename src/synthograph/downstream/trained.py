@@ -13,6 +13,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_tensors
+from synthograph.results.environment import Environment
 
 Info = TypeVar("Info", bound="TrainedInfo")
 
@@ -29,6 +30,8 @@ class TrainedInfo(Config):
         snapshots: of the generators of its synthetic images.
         data: file name of the training archive.
         preparation: `view` and `sizing` of it, so that files can be prepared alike.
+        settings: of the training; those of a classifier's own network stand with it.
+        environments: where it was trained, in turn; none in older files.
         noun: what the network is called.
     """
 
@@ -44,6 +47,8 @@ class TrainedInfo(Config):
     snapshots: list[JsonObject] = []
     data: str
     preparation: JsonObject = {}
+    settings: JsonObject = {}
+    environments: list[Environment] = []
 
 
 def read_trained(path: Path, kind: type[Info]) -> tuple[Info, dict[str, Tensor]]:

@@ -17,7 +17,8 @@ from synthograph.results.base import (
     Share,
     UnlessEmpty,
 )
-from synthograph.results.validations import ValidationHistory
+from synthograph.results.environment import Environment
+from synthograph.results.validations import Fit, ValidationHistory
 
 Unit = Literal["image", "group"]
 Combine = Literal["mean", "vote"]
@@ -134,7 +135,9 @@ class ClassifierRecord(Schema):
     counts: dict[str, dict[str, int]]
     threshold: float | None = None
     history: UnlessEmpty[ValidationHistory | None] = None
-    """How it was trained; None of a probe, and in older files."""
+    """How its validations went; None of a probe, and in older files."""
+    fit: UnlessEmpty[Fit | None] = None
+    """How it was trained; None in older files."""
 
 
 class ClassifierEvaluation(Document):
@@ -167,5 +170,7 @@ class ClassifierEvaluation(Document):
     """Images farther from the training images than 99 % of those are."""
     seed: int
     version: str
+    environment: UnlessEmpty[Environment | None] = None
+    """Where it was evaluated; None in older files."""
     extractor: dict[str, Plain]
     notes: Many[Prose] = ()

@@ -17,6 +17,7 @@ from synthograph.results.base import (
     Share,
     UnlessEmpty,
 )
+from synthograph.results.environment import Environment
 
 TASK = "masks"
 
@@ -99,4 +100,6 @@ class MaskGeneratorInfo(Document):
     real_images: UnlessEmpty[Many[str]] = ()
     seed: int
     version: str
+    environment: UnlessEmpty[Environment | None] = None
+    """Where it was trained; None in older files."""
     notes: UnlessEmpty[Many[Prose]] = ()

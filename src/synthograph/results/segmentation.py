@@ -13,7 +13,8 @@ from synthograph.results.base import (
     UnlessEmpty,
 )
 from synthograph.results.classification import ScoreValue
-from synthograph.results.validations import ValidationHistory
+from synthograph.results.environment import Environment
+from synthograph.results.validations import Fit, ValidationHistory
 
 MEAN = ""
 """Class of a score that is the mean over the classes."""
@@ -56,6 +57,8 @@ class SegmenterRecord(Schema):
     data: FileName
     counts: dict[str, Count]
     history: UnlessEmpty[ValidationHistory | None] = None
+    """How its validations went; None in older files."""
+    fit: UnlessEmpty[Fit | None] = None
     """How it was trained; None in older files."""
 
 
@@ -83,6 +86,8 @@ class SegmenterEvaluation(Document):
     """Share of the pixels of which nobody says what they are."""
     seed: int
     version: str
+    environment: UnlessEmpty[Environment | None] = None
+    """Where it was evaluated; None in older files."""
     notes: Many[Prose] = ()
 
     def score(self, name: str, of_class: str = MEAN) -> MaskScoreValue | None:

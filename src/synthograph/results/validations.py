@@ -1,4 +1,6 @@
-"""What a training of a classifier or segmenter records of its validations, and which one chose."""
+"""What a training of a classifier or segmenter records of its settings and its validations, and
+which validation chose.
+"""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +8,8 @@ from typing import Annotated
 
 import pydantic
 
-from synthograph.results.base import Count, Many, Schema
+from synthograph.results.base import Count, Many, Plain, Prose, Schema
+from synthograph.results.environment import Environment
 
 LOWER = frozenset({"brier"})
 """Scores of which less is better: what chooses is their negative."""
@@ -42,6 +45,21 @@ class Validation(Schema):
 def better(history: Sequence[Validation]) -> int:
     """Place of the best validation; of equals the first."""
     return max(range(len(history)), key=lambda place: (history[place].rank, -place))
+
+
+class Fit(Schema):
+    """How a classifier or segmenter was trained.
+
+    Attributes:
+        settings: by name, such as `optimiser` and `rate`; `transforms` has probability and strength
+            of each augmentation.
+        start: where its first weights came from, in words.
+        environments: where it was trained, in turn; none in older files.
+    """
+
+    settings: dict[str, Plain]
+    start: Prose
+    environments: Many[Environment] = ()
 
 
 class ValidationHistory(Schema):

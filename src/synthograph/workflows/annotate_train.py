@@ -54,6 +54,7 @@ from synthograph.sampling import latents as drawing
 from synthograph.stats.masks import IGNORED
 from synthograph.workflows.annotate_requests import AnnotateTrainRequest
 from synthograph.workflows.annotation_sets import OpenSet, drawn_digest
+from synthograph.workflows.environment import here
 from synthograph.workflows.latent_inputs import open_network
 from synthograph.workflows.tables import number, rows_lines
 from synthograph.workflows.trained import refuse_out
@@ -253,6 +254,7 @@ def _info(
         real_images=about.real_images,
         seed=request.seed,
         version=VERSION,
+        environment=here(request.device),
         notes=(
             *_notes(found, masks, _groups_of(images)),
             *_unknown_groups(about, images),

@@ -14,7 +14,7 @@ from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.version import VERSION
 from synthograph.downstream import classifier
-from synthograph.downstream.classifier import Classifier
+from synthograph.downstream.classifier import Classifier, ClassifierInfo
 from synthograph.features.base import Extractor
 from synthograph.report.classifications import confusions, tables
 from synthograph.results.classification import (
@@ -25,6 +25,7 @@ from synthograph.results.classification import (
     ClassRisk,
     Estimated,
 )
+from synthograph.results.validations import Fit
 from synthograph.stats import scores
 from synthograph.stats.operating import operating_points
 from synthograph.stats.paired import REPLICATES, group_weights
@@ -32,9 +33,11 @@ from synthograph.stats.risks import THRESHOLDS, Estimate, risk
 from synthograph.stats.scores import Predictions
 from synthograph.workflows.classifying import extractor_of, predict, predictions_of
 from synthograph.workflows.downstream_requests import ClassifyEvaluateRequest
+from synthograph.workflows.environment import here
 from synthograph.workflows.scoring import levels_of, parts_of, scored
 from synthograph.workflows.tables import number, rows_lines, worded_lines
 from synthograph.workflows.trained import (
+    fit_of,
     history_of,
     noted_look,
     refuse_other_modalities,
@@ -150,6 +153,7 @@ def _evaluation(
             counts=model.info.counts,
             threshold=model.info.threshold,
             history=history_of(model.info),
+            fit=_fit(model.info, extractor),
         ),
         data=images.archive.path.name,
         split=images.split,
@@ -173,9 +177,17 @@ def _evaluation(
         unlike=unlike,
         seed=request.seed,
         version=VERSION,
+        environment=here(request.device),
         extractor=extractor.describe(),
         notes=tuple(notes),
     )
+
+
+def _fit(info: ClassifierInfo, extractor: Extractor) -> Fit | None:
+    if info.network is None:
+        reads = f"reads features of {extractor.name} (sha256 {extractor.digest.sha256[:8]})"
+        return fit_of(info, info.settings, f"{reads}, which stay as they are")
+    return fit_of(info, info.network.settings, info.network.start)
 
 
 def _counts(predicted: Predictions) -> tuple[tuple[int, ...], ...]:

@@ -15,7 +15,7 @@ from synthograph.archive.batches import ArchiveRows
 from synthograph.core.devices import pick_device
 from synthograph.core.files import remove
 from synthograph.core.progress import Progress
-from synthograph.downstream import fitting, networks, probe
+from synthograph.downstream import fitting, networks, orders, probe
 from synthograph.downstream.classifier import NetworkInfo, trained_extractor
 from synthograph.downstream.fit_time import fit_seconds
 from synthograph.downstream.fitting import Batch, FitConfig, Fitted, Score, Task
@@ -147,7 +147,7 @@ class NetworkJob:
         """What the loop trains."""
         seed, count = self.config.seed, len(self.labels)
         sampled = self.request.balance == "sampling"
-        order = fitting.balanced(self.labels, seed) if sampled else fitting.shuffled(count, seed)
+        order = orders.balanced(self.labels, seed) if sampled else orders.shuffled(count, seed)
         classes = self.train.archive.info.classes
         labels = (self.labels.tolist(), labels_of(self.validation, classes).tolist(), classes)
         parts = (self.train.images.key, self.validation.images.key, *labels)
@@ -217,6 +217,7 @@ class NetworkJob:
             network,
             self._about(fitted),
             self.transforming.style,
+            fitted.environments,
         )
 
     def _about(self, fitted: Fitted) -> NetworkInfo:
@@ -226,7 +227,7 @@ class NetworkJob:
             width=width,
             start=self.start,
             settings={
-                **self.config.tree(),
+                **fitted.settings,
                 "balance": self.request.balance,
                 "transforms": self.transforming.apply.describe(),
             },

@@ -22,6 +22,7 @@ from synthograph.workflows.classifying import (
     with_threshold,
 )
 from synthograph.workflows.downstream_requests import FIT_FIELDS, ClassifyTrainRequest
+from synthograph.workflows.environment import here
 from synthograph.workflows.followed import Followed
 from synthograph.workflows.transforming import stands_for_augmentation
 
@@ -98,4 +99,12 @@ class ProbeJob:
         made, tried, penalty = probe.fit(seen, labels, weights, blank, checked, score)
         chosen = with_threshold(replace(blank, probabilities=made.probabilities(checked)))
         how, lines = f"penalty {penalty:.3g}", [asdict(each) for each in tried]
-        return Made(made, self.extractor, chosen, how, lines)
+        return Made(
+            made,
+            self.extractor,
+            chosen,
+            how,
+            lines,
+            environments=(here(self.request.device),),
+            settings={"penalty": penalty, "balance": self.request.balance},
+        )

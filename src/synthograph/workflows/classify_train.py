@@ -191,6 +191,8 @@ def _info(
         image_digests=sorted({*images, *start.images}),
         snapshots=[*about.snapshots, *(each for each in snapshots if each not in about.snapshots)],
         data=request.data.name,
+        settings=made.settings,
+        environments=list(made.environments),
     )
 
 

@@ -1,7 +1,7 @@
 """What training, evaluating and using a classifier have in common."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Float64, Int64
@@ -22,6 +22,7 @@ from synthograph.features.base import Extractor
 from synthograph.features.packaged import default_extractor
 from synthograph.features.registry import feature_folder
 from synthograph.metrics.columns import features_of
+from synthograph.results.environment import Environment
 from synthograph.stats import scores
 from synthograph.stats.scores import Predictions, best_threshold
 
@@ -141,6 +142,8 @@ class Made:
         tried: what was tried, for the header of the file.
         network: that gives the features, where the classifier has its own; `about` describes it.
         style: images whose style the training images were given.
+        environments: where it was trained.
+        settings: of a training without a network of its own.
     """
 
     probe: LogisticProbe
@@ -151,6 +154,8 @@ class Made:
     network: ImageFeatures | None = None
     about: NetworkInfo | None = None
     style: ArchiveRows | None = None
+    environments: Sequence[Environment] = ()
+    settings: JsonObject = field(default_factory=dict)
 
     @property
     def threshold(self) -> float | None:

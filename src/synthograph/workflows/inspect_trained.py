@@ -14,6 +14,7 @@ from synthograph.downstream import classifier, segmenter
 from synthograph.downstream.trained import TrainedInfo
 from synthograph.report.words import number
 from synthograph.results.annotations import SET
+from synthograph.results.environment import told
 from synthograph.results.mask_generator import TASK, ClassForecast
 from synthograph.workflows.annotation_sets import OpenSet
 
@@ -42,7 +43,9 @@ def _classifier(path: Path, facts: JsonObject) -> None:
     facts |= _file(path, classifier.ClassifierInfo.noun)
     info = classifier.load(path).info
     facts["backbone"] = info.backbone
-    facts |= _trained(info)
+    network = info.network
+    own = {} if network is None else {"began": network.start, **network.settings}
+    facts |= _trained(info, own or info.settings)
 
 
 def _segmenter(path: Path, facts: JsonObject) -> None:
@@ -50,10 +53,10 @@ def _segmenter(path: Path, facts: JsonObject) -> None:
     info = segmenter.load(path, torch.device("cpu")).info
     facts["network"] = f"{info.network}, width {info.width}, depth {info.depth}"
     facts["mask values"] = dict(zip(info.classes, info.values, strict=True))
-    facts |= _trained(info)
+    facts |= _trained(info, info.settings)
 
 
-def _trained(info: TrainedInfo) -> JsonObject:
+def _trained(info: TrainedInfo, settings: JsonObject) -> JsonObject:
     """What all trained networks say; digests are counted, not shown."""
     return {
         "images": info.spec.describe(),
@@ -65,6 +68,8 @@ def _trained(info: TrainedInfo) -> JsonObject:
             "images seen": len(info.image_digests),
             "generators of synthetic images": len(info.snapshots),
             "package_version": info.package_version,
+            "environments": told(info.environments),
+            "settings": settings,
         },
     }
 
@@ -95,6 +100,7 @@ def _mask_generator(path: Path, facts: JsonObject) -> None:
             "real images seen": len(info.real_images),
             "seed": info.seed,
             "package_version": info.version,
+            "environment": "" if info.environment is None else str(info.environment),
         },
         "notes": list(info.notes),
     }

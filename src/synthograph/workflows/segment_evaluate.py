@@ -17,7 +17,8 @@ from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.version import VERSION
 from synthograph.downstream import segmenter
-from synthograph.downstream.segmenter import Segmenter
+from synthograph.downstream.segmenter import Segmenter, SegmenterInfo
+from synthograph.downstream.start import RANDOM
 from synthograph.report.segmentations import tables
 from synthograph.results.segmentation import (
     MEAN,
@@ -26,6 +27,7 @@ from synthograph.results.segmentation import (
     SegmenterEvaluation,
     SegmenterRecord,
 )
+from synthograph.results.validations import Fit
 from synthograph.stats.masks import (
     EMPTY_RULE,
     IGNORED,
@@ -37,10 +39,12 @@ from synthograph.stats.masks import (
     mask_scores,
 )
 from synthograph.workflows.downstream_requests import SegmentEvaluateRequest
+from synthograph.workflows.environment import here
 from synthograph.workflows.scoring import levels_of, parts_of, scored
 from synthograph.workflows.segmenting import drawn_beside, overlaps_of, predicted_masks
 from synthograph.workflows.tables import csv_text, number, worded_lines
 from synthograph.workflows.trained import (
+    fit_of,
     history_of,
     noted_look,
     refuse_other_modalities,
@@ -129,6 +133,7 @@ def _evaluation(
             data=info.data,
             counts=info.counts,
             history=history_of(info),
+            fit=_fit(info),
         ),
         data=rows.archive.path.name,
         split=rows.split,
@@ -153,8 +158,15 @@ def _evaluation(
         ignored=images.values.get(IGNORED, 0.0),
         seed=request.seed,
         version=VERSION,
+        environment=here(request.device),
         notes=(*notes, *_notes(info.spec.describe(), images)),
     )
+
+
+def _fit(info: SegmenterInfo) -> Fit | None:
+    if not info.settings:
+        return None
+    return fit_of(info, {**info.settings, "transforms": info.selection.get("transforms")}, RANDOM)
 
 
 def _notes(trained: str, images: MaskedImages) -> Iterator[str]:

@@ -22,7 +22,8 @@ from synthograph.core.request import Result
 from synthograph.core.version import VERSION
 from synthograph.downstream import segmenter
 from synthograph.downstream.fit_time import fit_seconds
-from synthograph.downstream.fitting import Batch, FitConfig, Fitted, Score, Task, fit, shuffled
+from synthograph.downstream.fitting import Batch, FitConfig, Fitted, Score, Task, fit
+from synthograph.downstream.orders import shuffled
 from synthograph.downstream.segmenter import Segmenter, SegmenterInfo
 from synthograph.downstream.start import moments_of
 from synthograph.features.mask_networks import depth_for, mask_loss
@@ -316,7 +317,13 @@ def _seen(job: SegmentJob, fitted: Fitted) -> SegmenterInfo:
         "validation": {"images": len(validation), "groups": len(validation.rows.groups)},
     }
     return job.empty.info.model_copy(
-        update={"selection": selection, "group_digests": groups, "image_digests": images}
+        update={
+            "selection": selection,
+            "group_digests": groups,
+            "image_digests": images,
+            "settings": fitted.settings,
+            "environments": list(fitted.environments),
+        }
     )
 
 

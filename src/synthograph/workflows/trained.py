@@ -19,12 +19,13 @@ from synthograph.core.untrusted.tensors import read_document
 from synthograph.downstream.classifier import ClassifierInfo
 from synthograph.downstream.fit_time import validations
 from synthograph.downstream.fitting import FitConfig
+from synthograph.downstream.start import OTHERS
 from synthograph.downstream.trained import TrainedInfo
 from synthograph.features.classifier import made_here
 from synthograph.metrics.overlap import Trained, trained_on
 from synthograph.report.validations import curves_png
 from synthograph.report.words import several
-from synthograph.results.validations import ValidationHistory
+from synthograph.results.validations import Fit, ValidationHistory
 from synthograph.training.loop import duration
 from synthograph.workflows.leaks import refuse_crossing, refuse_recoded, training_images
 
@@ -68,6 +69,20 @@ def history_of(info: TrainedInfo) -> ValidationHistory | None:
         return ValidationHistory.parse(info.selection, "selection")
     except UserError:
         return None
+
+
+def fit_of(info: TrainedInfo, settings: JsonObject, start: str) -> Fit | None:
+    """How a network was trained; None where its file says nothing of it, as older ones.
+
+    Args:
+        info: header of its file.
+        settings: of the training.
+        start: where its first weights came from, in words.
+    """
+    if not settings:
+        return None
+    said = start.partition(OTHERS)[0]  # others that it could begin with are no record
+    return Fit(settings=settings, start=said, environments=tuple(info.environments))
 
 
 def draw_curves(path: Path | None, info: TrainedInfo) -> list[str]:
