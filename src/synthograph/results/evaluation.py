@@ -20,6 +20,7 @@ from synthograph.results.base import (
     Schema,
     UnlessEmpty,
 )
+from synthograph.results.environment import Environment
 from synthograph.results.measures import Direction, about
 from synthograph.results.provenance import Provenance
 from synthograph.results.sensitivity import Sensitivity
@@ -269,11 +270,13 @@ class OfSnapshot(Schema):
 
 class ResultLine(OfSnapshot):
     """One result of a file, and a line of `evaluations.jsonl` and `metrics.jsonl`; a published one
-    is a measure under its published name, by its published rules.
+    is a measure under its published name, by its published rules. `environment` is where it was
+    measured; None in older files.
     """
 
     metric: str
     published: bool = False
+    environment: UnlessEmpty[Environment | None] = None
 
 
 class Measurements(ResultLine):

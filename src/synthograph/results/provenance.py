@@ -4,7 +4,17 @@ from typing import Annotated
 
 import pydantic
 
-from synthograph.results.base import Command, Count, FileName, IfGiven, Many, Plain, Schema
+from synthograph.results.base import (
+    Command,
+    Count,
+    FileName,
+    IfGiven,
+    Many,
+    Plain,
+    Schema,
+    UnlessEmpty,
+)
+from synthograph.results.environment import Environment
 
 
 class Features(Schema, extra="allow"):
@@ -54,6 +64,7 @@ class Provenance(Schema, extra="allow"):
         train: the images that the generator was trained on.
         seed: of halves and blocks.
         version: of the package that measured.
+        environment: where it was measured, where that is recorded.
     """
 
     features: IfGiven[Features | None] = None
@@ -63,4 +74,5 @@ class Provenance(Schema, extra="allow"):
     train: IfGiven[ImageRecord | None] = None
     seed: IfGiven[int | None] = None
     version: IfGiven[str] = ""
+    environment: UnlessEmpty[Environment | None] = None
     command: IfGiven[Command] = ""

@@ -13,8 +13,10 @@ from synthograph.results.base import (
     Prose,
     Schema,
     Share,
+    UnlessEmpty,
 )
 from synthograph.results.classification import CalibrationCurve
+from synthograph.results.environment import Environment
 
 
 class ArmKind(enum.StrEnum):
@@ -244,6 +246,7 @@ class Study(Document):
         may: what may be claimed.
         may_not: what may not be claimed.
         seed: of the bootstrap.
+        environments: where what was tested was trained; none in older files.
     """
 
     kind: Literal["study"] = "study"
@@ -261,6 +264,7 @@ class Study(Document):
     may_not: Prose = ""
     seed: int
     version: str
+    environments: UnlessEmpty[Many[Environment]] = ()
 
     @property
     def decided(self) -> StudyDifference:

@@ -26,6 +26,7 @@ from synthograph.metrics.audit.recorded import trained_with
 from synthograph.metrics.audit.report_text import table
 from synthograph.metrics.overlap import trained_on
 from synthograph.workflows.cross_fold import CrossFoldResult, compare_folds
+from synthograph.workflows.environment import here
 from synthograph.workflows.extractors import open_extractors
 from synthograph.workflows.leaks import refuse_itself
 from synthograph.workflows.requests import AuditRequest
@@ -84,7 +85,7 @@ def run(request: AuditRequest, *, progress: Progress) -> AuditResult | CrossFold
     if request.outdir is None:
         return result
     with keeping(result):
-        written = _write(found, sets, request.outdir, request.command_line())
+        written = _write(found, sets, request.outdir, request)
     return AuditResult(found, files, written)
 
 
@@ -158,12 +159,14 @@ def _open(request: AuditRequest) -> _Sets:
     return _Sets(task, synthetic, train)
 
 
-def _write(found: Audited, sets: _Sets, outdir: Path, command: str) -> str:
+def _write(found: Audited, sets: _Sets, outdir: Path, request: AuditRequest) -> str:
     """Write the folder, whole or not at all; returns a line on its files."""
     names = ([r.file for r in sets.synthetic.ordered], [r.file for r in sets.train.ordered])
     pairs = picture(sets.task.synthetic, sets.task.train, found.result.copies.pairs, names)
     pictures = {} if pairs is None else {"pairs": "pairs.png"}
-    about = found.result.provenance.replace(command=command)
+    about = found.result.provenance.replace(
+        command=request.command_line(), environment=here(request.device)
+    )
     document = found.result.replace(pictures=pictures, provenance=about)
     with new_folder(outdir) as folder:
         document.save(folder / "audit.json")

@@ -25,6 +25,7 @@ from synthograph.results.provenance import Features, ImageRecord, Provenance
 from synthograph.sampling.generate import ImageRequest, generate_archive, jobs_in_turn
 from synthograph.workflows import project
 from synthograph.workflows.classifying import open_backbone
+from synthograph.workflows.environment import here
 from synthograph.workflows.latent_inputs import open_network
 from synthograph.workflows.latent_requests import AuthenticityRequest, ProjectRequest
 from synthograph.workflows.project_files import RESULT
@@ -251,6 +252,7 @@ def _compared(
         generated=ImageRecord(networks=(first.network_sha256,)),
         seed=request.seed,
         version=VERSION,
+        environment=here(request.device),
         command=request.command_line(),
     )
     settings = {**found.settings, "steps": first.method.steps, "distance": first.distance_name}

@@ -45,6 +45,7 @@ from synthograph.results.evaluation import (
 from synthograph.sampling.image_set import draw_labels
 from synthograph.sampling.paths import Walk, check_walk, step_pairs
 from synthograph.training.run import EVALUATIONS, METRICS
+from synthograph.workflows.environment import here
 from synthograph.workflows.evaluation_inputs import (
     EvaluationInputs,
     EvaluationSource,
@@ -227,7 +228,8 @@ def _refuse_ignored(request: EvaluateRequest, measures: MeasureSelection) -> Non
 
 def _measured(request: EvaluateRequest, plan: _Plan, progress: Progress) -> Iterator[AnyLine]:
     """Published measures, path lengths, our own measures, and their sensitivity, in this order."""
-    about, tracks, folder = plan.source.about, progress.track, feature_folder()
+    tracks, folder = progress.track, feature_folder()
+    about = {**plan.source.about, "environment": here(request.device, request.gpus)}
     for spec, train, synthetic in plan.inputs.published:
         extractor = plan.extractors[spec.extractor]
         yield measure_published(

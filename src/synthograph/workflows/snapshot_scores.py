@@ -49,6 +49,7 @@ from synthograph.training.model_selection import Measured
 from synthograph.training.session import Session
 from synthograph.training.setup import held_out, with_count
 from synthograph.training.state import Score
+from synthograph.workflows.environment import here
 from synthograph.workflows.extractors import extractor, missing_weights
 
 SEED = 0
@@ -262,6 +263,7 @@ class SnapshotScorer:
             "snapshot": path.name,
             "snapshot_sha256": snapshot.sha256,
             "kimg": kimg_of(path, images),
+            "environment": here(self.device),
         }
         lines: list[ResultLine] = [result.replace(**about) for result in results]
         if report.entries:

@@ -22,6 +22,7 @@ from synthograph.core.progress import Progress, Silent
 from synthograph.core.request import Result
 from synthograph.report.studies import tables
 from synthograph.report.write import write_report
+from synthograph.results.environment import distinct
 from synthograph.results.study import Study, StudyFacts
 from synthograph.training.config import TrackingConfig
 from synthograph.training.trackers import check_trackers
@@ -268,7 +269,8 @@ class _Run:
     def _analysed(self, cells: Sequence[Cell]) -> Study:
         settings = self.inputs.settings
         arms = [self._arm(condition, cells) for condition in self.inputs.conditions]
-        return analyse(
+        trained = (each for cell in cells for each in self._record(cell).environments)
+        study = analyse(
             arms,
             about=self._facts(cells),
             primary=settings.primary.condition or "",
@@ -276,6 +278,7 @@ class _Run:
             margin=settings.primary.margin if settings.primary.condition else None,
             seed=settings.seed,
         )
+        return study.replace(environments=distinct(trained))
 
     def _arm(self, condition: Condition, cells: Sequence[Cell]) -> Arm[Any]:
         own = [cell for cell in cells if cell.condition is condition]

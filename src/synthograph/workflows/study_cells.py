@@ -10,6 +10,8 @@ from typing import Any
 from synthograph.core.errors import UserError
 from synthograph.core.files import remove, sha256_file
 from synthograph.core.progress import Silent
+from synthograph.core.untrusted.tensors import read_document
+from synthograph.results.environment import Environment
 from synthograph.workflows import mix
 from synthograph.workflows.downstream_requests import FitOptions, MixRequest
 from synthograph.workflows.study_jobs import JobRecord
@@ -57,12 +59,14 @@ class CellRecord(JobRecord):
         validation: scores on the validation images, which chose the classifier.
         threshold: of two classes, chosen there.
         sha256: of the classifier.
+        environments: where it was trained; none in older records.
     """
 
     commands: list[str]
     validation: dict[str, float]
     threshold: float | None = None
     sha256: str
+    environments: list[Environment] = []
 
 
 class TestRecord(JobRecord):
@@ -121,6 +125,7 @@ class Training:
             validation={name: value for name, value in made.validation.items() if value == value},
             threshold=made.threshold,
             sha256=sha256_file(out),
+            environments=read_document(out)["environments"],
             said=f"{measure} {number(made.validation[measure])} on validation images",
         )
 
