@@ -17,9 +17,11 @@ from synthograph.report.facts import FACTS
 from synthograph.report.gather import Inputs, gather
 from synthograph.report.write import write_report
 from synthograph.results import Study
+from synthograph.results.environment import Environment
 from synthograph.results.evaluation import HELD_OUT
 from synthograph.results.report import Checklist
 from synthograph.results.study import ArmKind, Finding, FoldValue, StudyFacts
+from synthograph.results.validations import Fit
 from tests.report import material, test_classifications, test_segmentations, test_useful
 
 
@@ -143,6 +145,46 @@ def test_classifiers_and_segmenters(tmp_path: Path) -> None:
     assert "30" not in claim, "one site shows no robustness"
     assert tripod["15"].endswith("The class with the largest one is decided.")
     assert claim["38"] in tripod["23a"]
+
+
+def test_software_machines_and_settings(tmp_path: Path) -> None:
+    versions = {"synthograph": "1.0", "python": "3.12", "torch": "2.12"}
+    there = Environment(**versions, processor="CPU 1", threads=2)
+    here = there.replace(processor="CPU 2")
+    run = material.run_directory(tmp_path)
+    header = {"package_version": "1.0", "environments": [there.tree(), here.tree()]}
+    material.snapshot(run / "snapshots" / "generator-000009.safetensors", header)
+    (line,) = material.evaluation(material.entries())["results"]
+    numbers = {"results": [{**line, "environment": here.tree()}]}
+    settings = {"optimiser": "adamw", "rate": 0.001, "transforms": {"mirror": [0.5, 1]}}
+    fit = Fit(settings=settings, start="begins with random numbers", environments=(there,))
+    for name, scored in (
+        ("c.json", test_classifications.evaluation()),
+        ("s.json", test_segmentations.evaluation()),
+    ):
+        model = scored.model.replace(fit=fit)
+        scored.replace(model=model, environment=here).save(tmp_path / name)
+    study = test_useful.study(Finding.BETTER).replace(environments=(there, here))
+    study.save(tmp_path / "study.json")
+    named = [tmp_path / name for name in ("c.json", "s.json", "study.json")]
+    files = [run, material.write(tmp_path / "n.json", numbers), *named]
+    for inputs in (gather(files), gather(files).public()):
+        claim, tripod = said("claim", inputs), said("tripod-ai", inputs)
+        assert f"trained with 2 different environments: (1) {there}. (2) {here}." in claim["23"]
+        assert f"Synthetic images measured with {here}." in claim["23"]
+        for name in ("c", "s"):
+            assert f"{name}.safetensors was trained with {there}." in claim["23"]
+            assert f"Results of {name}.safetensors computed with {here}." in claim["23"]
+            assert f"{name}.safetensors begins with random numbers." in claim["24"]
+            told = "optimiser: adamw; learning rate: 0.001; augmentation: mirror."
+            assert f"{name}.safetensors: {told}" in claim["25"]
+            assert told in tripod["12c"]
+        assert "What it tested was trained with 2 different environments" in claim["23"]
+        assert claim["23"] == tripod["18f"]
+    write_report(files, tmp_path / "r.html", public=True)
+    page = (tmp_path / "r.html").read_text("utf-8")
+    assert f"Trained with {there}." in page and "Training begins with random numbers." in page
+    assert page.count(str(here)) >= 5, "run, measures, classifier, segmenter, study"
 
 
 def test_studies(tmp_path: Path) -> None:

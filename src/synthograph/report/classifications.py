@@ -11,7 +11,7 @@ from synthograph.report.tables import (
     three,
     with_ends,
 )
-from synthograph.report.validations import history_tree
+from synthograph.report.validations import fit_tree, history_tree
 from synthograph.report.words import count, score_words
 from synthograph.results.base import Tree
 from synthograph.results.classification import ClassifierEvaluation, ClassRisk, ScoreValue
@@ -243,5 +243,6 @@ def classification_tree(found: ClassifierEvaluation) -> Tree:
         "tables": [each.tree() for each in tables(found)],
         "curves": [each.tree() for each in found.curves],
         "history": history_tree(found.model.history),
+        "fit": fit_tree(found.model.fit),
         "notes": list(found.notes),
     }

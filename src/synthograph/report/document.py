@@ -1,6 +1,6 @@
 """The content of the page as plain data: what stands in the JSON, and what the page is made of."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
@@ -29,6 +29,7 @@ from synthograph.results.authenticity import Authenticity
 from synthograph.results.base import Document, Tree
 from synthograph.results.classification import ClassifierEvaluation
 from synthograph.results.domain_gap import DomainGap
+from synthograph.results.environment import Environment, told
 from synthograph.results.projection import Projections
 from synthograph.results.report import Missing, ReportContent
 from synthograph.results.search import Search
@@ -441,5 +442,31 @@ def provenance(inputs: Inputs) -> Tree:
         "files": [dict(each) for each in inputs.files],
         "commands": list(dict.fromkeys(filter(None, commands))),
         "versions": versions,
+        "environments": dict(_environments(inputs)),
         "seeds": seeds,
     }
+
+
+def _environments(inputs: Inputs) -> Iterator[tuple[str, str]]:
+    """What was computed, and with which software on which machine, as far as that is known; how a
+    classifier was trained stands with its scores.
+    """
+    found: list[tuple[str, Sequence[Environment | None]]] = [
+        (f"training of {run.path.name}", run.info.environments) for run in inputs.runs
+    ]
+    for place, numbers in enumerate(inputs.numbers):
+        name = numbers.of_set("generated", "name") or place
+        found.append((f"measures of {name}", numbers.environments))
+    for audit in inputs.of(Audit):
+        name, environment = audit.content.sets.synthetic.name, audit.content.provenance.environment
+        found.append((f"audit of {name}", [environment]))
+    for recovery in inputs.of(Authenticity):
+        network, environment = recovery.content.network, recovery.content.provenance.environment
+        found.append((f"images recovered by {network}", [environment]))
+    for scored in (*inputs.of(ClassifierEvaluation), *inputs.of(SegmenterEvaluation)):
+        found.append((f"scores of {scored.content.model.file}", [scored.content.environment]))
+    for study in inputs.of(Study):
+        found.append((f"trainings of study {study.content.about.name}", study.content.environments))
+    for name, environments in found:
+        if known := told(filter(None, environments)):
+            yield name, known

@@ -102,7 +102,9 @@ FACTS: Mapping[str, tuple[Fact, ...]] = {
         _of(Study, models.version),
     ),
     "first_weights": (_runs(data.first_weights),),
+    "first_weights_of_models": _models(models.first_weights),
     "training": (_runs(data.training), _of(Study, models.generators)),
+    "settings": _models(models.settings),
     "training_images": (*_models(models.training_images), _of(Study, models.trained_on)),
     "choice_of_generator": (
         _runs(data.choice, "metrics.jsonl"),

@@ -15,6 +15,7 @@ from synthograph.report.runs import Run
 from synthograph.report.tables import with_ends
 from synthograph.report.words import amount, as_sentence, count, duration, listed, several
 from synthograph.results.base import public_name
+from synthograph.results.environment import told
 from synthograph.results.evaluation import Entry
 from synthograph.results.measures import about
 
@@ -225,9 +226,11 @@ def trained_by(run: Run) -> str:
     """Version, device, precision."""
     if not run.info.package_version:
         return ""
-    text = f"Generator trained by synthograph {run.info.package_version}"
     asked = {name: run.config.get(name) for name in ("device", "precision")}
-    return f"{text}{''.join(f', {name} {value}' for name, value in asked.items() if value)}."
+    settings = "".join(f", {name} {value}" for name, value in asked.items() if value)
+    text = f"Generator trained by synthograph {run.info.package_version}{settings}."
+    known = told(run.info.environments)
+    return f"{text} It was trained with {known}." if known else text
 
 
 def first_weights(run: Run) -> str:
@@ -294,6 +297,9 @@ def _title(entry: Entry) -> str:
 
 def measured_by(numbers: Numbers) -> str:
     """Version of the package that measured."""
+    known = told(numbers.environments)
+    if known:
+        return f"Synthetic images measured with {known}."
     version = numbers.version
     return f"Synthetic images measured by synthograph {version}." if version else ""
 

@@ -12,11 +12,13 @@ from synthograph.report.searches import sentence
 from synthograph.report.studies import set_name
 from synthograph.report.tables import score_cell, three, with_ends
 from synthograph.report.useful import TRAINED_WITH
+from synthograph.report.validations import settings_text
 from synthograph.report.words import as_sentence, count, listed, number, score_words, several
 from synthograph.results.audit import Audit
 from synthograph.results.authenticity import Authenticity
 from synthograph.results.classification import ClassifierEvaluation, ClassRisk, ScoreValue
 from synthograph.results.domain_gap import DomainGap
+from synthograph.results.environment import told
 from synthograph.results.search import Search
 from synthograph.results.segmentation import MEAN, SegmenterEvaluation
 from synthograph.results.study import Study, StudySet
@@ -35,9 +37,28 @@ def network(found: Scored) -> str:
 
 
 def version(found: Scored | Study) -> str:
-    """Of the package that tested it."""
-    name = f"study '{found.about.name}'" if isinstance(found, Study) else found.model.file
-    return f"Results of {name} computed by synthograph {found.version}."
+    """Software and machine that trained and tested it, as far as they are known."""
+    if isinstance(found, Study):
+        text = f"Results of study '{found.about.name}' computed by synthograph {found.version}."
+        known = told(found.environments)
+        return f"{text}\nWhat it tested was trained with {known}." if known else text
+    fit, file, here = found.model.fit, found.model.file, found.environment
+    by = f"by synthograph {found.version}" if here is None else f"with {here}"
+    text = f"Results of {file} computed {by}."
+    trained = told(fit.environments) if fit else ""
+    return f"{text}\n{file} was trained with {trained}." if trained else text
+
+
+def first_weights(found: Scored) -> str:
+    """What its training began with."""
+    fit = found.model.fit
+    return f"{found.model.file} {fit.start}." if fit else ""
+
+
+def settings(found: Scored) -> str:
+    """How it was trained."""
+    fit = found.model.fit
+    return f"{found.model.file}: {settings_text(fit)}." if fit else ""
 
 
 def training_images(found: Scored) -> str:

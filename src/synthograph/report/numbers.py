@@ -6,6 +6,7 @@ from functools import cached_property
 
 from synthograph.report.words import amount, count
 from synthograph.results.base import Tree
+from synthograph.results.environment import Environment, distinct
 from synthograph.results.evaluation import (
     HELD_OUT,
     Entry,
@@ -127,6 +128,11 @@ class Numbers:
     def version(self) -> str:
         """Of the package that measured."""
         return next((p.version for p in reversed(self._provenances) if p.version), "")
+
+    @property
+    def environments(self) -> tuple[Environment, ...]:
+        """Where they were measured; none in older files."""
+        return distinct(each.environment for each in self.lines if each.environment is not None)
 
     @property
     def drawn(self) -> int | None:

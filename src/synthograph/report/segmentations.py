@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from synthograph.report.tables import TableText, score_cell, scores_title, size_cell
-from synthograph.report.validations import history_tree
+from synthograph.report.validations import fit_tree, history_tree
 from synthograph.report.words import count
 from synthograph.results.base import Tree
 from synthograph.results.segmentation import MEAN, MaskScoreValue, SegmenterEvaluation
@@ -68,5 +68,6 @@ def segmentation_tree(found: SegmenterEvaluation) -> Tree:
         "counts": dict(found.model.counts),
         "tables": [each.tree() for each in tables(found)],
         "history": history_tree(found.model.history),
+        "fit": fit_tree(found.model.fit),
         "notes": [*found.rules, *found.notes],
     }

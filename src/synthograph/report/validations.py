@@ -5,8 +5,21 @@ from collections.abc import Iterator
 from synthograph.report.curves import Curve, Panel, draw, picture
 from synthograph.report.words import score_words
 from synthograph.results.base import Tree
-from synthograph.results.validations import ValidationHistory
+from synthograph.results.environment import told
+from synthograph.results.validations import Fit, ValidationHistory
 
+SETTINGS = {
+    "steps": "steps at most",
+    "batch": "images per step",
+    "rate": "learning rate",
+    "schedule": "schedule of the rate",
+    "every": "steps between validations",
+    "patience": "validations without a better one that end it early",
+    "max_norm": "longest gradient",
+    "balance": "balancing of classes",
+    "transforms": "augmentation",
+}
+"""What settings of a training are called here; others have their own names."""
 LOSS_CAPTION = "Loss in training: the mean of all steps since the validation before."
 LOSSES_CAPTION = (
     f"{LOSS_CAPTION[:-1]}, and on the validation images. Where the second rises while the first "
@@ -16,6 +29,24 @@ SCORE_CAPTION = (
     "What validation images said of the network while it trained. It chose the step at the "
     "vertical line, so it is too good for a report."
 )
+
+
+def settings_text(fit: Fit) -> str:
+    """Settings of a training in one line; of augmentations the names."""
+    said = []
+    for name, value in fit.settings.items():
+        text = (", ".join(value) or "none") if isinstance(value, dict) else value
+        said.append(f"{SETTINGS.get(name, name.replace('_', ' '))}: {text}")
+    return "; ".join(said)
+
+
+def fit_tree(fit: Fit | None) -> list[str]:
+    """How a network was trained, a sentence each; none where that was not recorded."""
+    if fit is None:
+        return []
+    known = told(fit.environments)
+    start, settings = f"Training {fit.start}.", f"Settings of the training: {settings_text(fit)}."
+    return [start, settings, *([f"Trained with {known}."] if known else [])]
 
 
 def panels(history: ValidationHistory) -> Iterator[tuple[Panel, str]]:
