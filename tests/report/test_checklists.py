@@ -156,7 +156,12 @@ def test_software_machines_and_settings(tmp_path: Path) -> None:
     material.snapshot(run / "snapshots" / "generator-000009.safetensors", header)
     (line,) = material.evaluation(material.entries())["results"]
     numbers = {"results": [{**line, "environment": here.tree()}]}
-    settings = {"optimiser": "adamw", "rate": 0.001, "transforms": {"mirror": [0.5, 1]}}
+    settings = {
+        "optimiser": "adamw",
+        "rate": 0.1,
+        "patience": 0,
+        "transforms": {"mirror": [0.5, 1]},
+    }
     fit = Fit(settings=settings, start="begins with random numbers", environments=(there,))
     for name, scored in (
         ("c.json", test_classifications.evaluation()),
@@ -176,8 +181,8 @@ def test_software_machines_and_settings(tmp_path: Path) -> None:
             assert f"{name}.safetensors was trained with {there}." in claim["23"]
             assert f"Results of {name}.safetensors computed with {here}." in claim["23"]
             assert f"{name}.safetensors begins with random numbers." in claim["24"]
-            told = "optimiser: adamw; learning rate: 0.001; augmentation: mirror."
-            assert f"{name}.safetensors: {told}" in claim["25"]
+            told = "without a better one: none; augmentation: mirror."
+            assert f"{name}.safetensors: optimiser: adamw; learning rate: 0.1; early" in claim["25"]
             assert told in tripod["12c"]
         assert "What it tested was trained with 2 different environments" in claim["23"]
         assert claim["23"] == tripod["18f"]

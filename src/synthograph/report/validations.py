@@ -14,12 +14,14 @@ SETTINGS = {
     "rate": "learning rate",
     "schedule": "schedule of the rate",
     "every": "steps between validations",
-    "patience": "validations without a better one that end it early",
+    "patience": "early stopping after so many validations without a better one",
     "max_norm": "longest gradient",
     "balance": "balancing of classes",
     "transforms": "augmentation",
 }
 """What settings of a training are called here; others have their own names."""
+SWITCHES = ("patience", "transforms")
+"""Settings that are off where they are 0 or empty."""
 LOSS_CAPTION = "Loss in training: the mean of all steps since the validation before."
 LOSSES_CAPTION = (
     f"{LOSS_CAPTION[:-1]}, and on the validation images. Where the second rises while the first "
@@ -35,7 +37,8 @@ def settings_text(fit: Fit) -> str:
     """Settings of a training in one line; of augmentations the names."""
     said = []
     for name, value in fit.settings.items():
-        text = (", ".join(value) or "none") if isinstance(value, dict) else value
+        text = ", ".join(value) if isinstance(value, dict) else value
+        text = "none" if name in SWITCHES and not value else text
         said.append(f"{SETTINGS.get(name, name.replace('_', ' '))}: {text}")
     return "; ".join(said)
 

@@ -11,6 +11,7 @@ from synthograph.core.files import disk_errors, sha256_file
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import SUFFIX, read_document
 from synthograph.downstream import classifier, segmenter
+from synthograph.downstream.start import OTHERS
 from synthograph.downstream.trained import TrainedInfo
 from synthograph.report.words import number
 from synthograph.results.annotations import SET
@@ -43,9 +44,11 @@ def _classifier(path: Path, facts: JsonObject) -> None:
     facts |= _file(path, classifier.ClassifierInfo.noun)
     info = classifier.load(path).info
     facts["backbone"] = info.backbone
-    network = info.network
-    own = {} if network is None else {"began": network.start, **network.settings}
-    facts |= _trained(info, own or info.settings)
+    settings = info.settings
+    if info.network is not None:
+        start = info.network.start.partition(OTHERS)[0]
+        settings = {"first weights": start, **info.network.settings}
+    facts |= _trained(info, settings)
 
 
 def _segmenter(path: Path, facts: JsonObject) -> None:
