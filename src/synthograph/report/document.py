@@ -463,8 +463,9 @@ def _environments(inputs: Inputs) -> Iterator[tuple[str, str]]:
     for recovery in inputs.of(Authenticity):
         network, environment = recovery.content.network, recovery.content.provenance.environment
         found.append((f"images recovered by {network}", [environment]))
-    for scored in (*inputs.of(ClassifierEvaluation), *inputs.of(SegmenterEvaluation)):
-        found.append((f"scores of {scored.content.model.file}", [scored.content.environment]))
+    scored = [each.content for each in inputs.of(ClassifierEvaluation)]
+    masks = [each.content for each in inputs.of(SegmenterEvaluation)]
+    found += [(f"scores of {each.model.file}", [each.environment]) for each in (*scored, *masks)]
     for study in inputs.of(Study):
         found.append((f"trainings of study {study.content.about.name}", study.content.environments))
     for name, environments in found:
