@@ -24,8 +24,8 @@ class Projected(MappedFamily):
     about = (
         "Projected GAN (2021): the generator of stylegan2 against small heads on the features of a "
         "network trained on photographs, which needs the extra imagenet. Sharp small images of a "
-        "few hundred originals after 20 to 40 thousand images, by --cfg tiny-projected on a "
-        "processor. Kinds of image that share a class tend to blend, so look at them."
+        "few hundred originals, by --cfg tiny-projected on a processor (five minutes at 32x32). "
+        "Kinds of image that share a class tend to blend, so look at them."
     )
     Config = ProjectedConfig
 

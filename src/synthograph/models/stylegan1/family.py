@@ -27,9 +27,9 @@ class StyleGAN1(MappedFamily):
     about = (
         "StyleGAN (2019), grown from small images to large ones. For comparisons with work that "
         "used it, as the knee project did (--cfg progressive, a GPU and days at 256x256; --cfg "
-        "tiny-progressive on a processor). Its images are known to be less varied than those of "
-        "stylegan2 (published recall 0.27 to 0.37 against 0.49), so no command takes it unasked "
-        "but a search that compares families."
+        "tiny-progressive on a processor, an hour at 32x32). Its images are known to be less "
+        "varied than those of stylegan2 (published recall 0.27 to 0.37 against 0.49), so no "
+        "command takes it unasked but a search that compares families."
     )
     Config = StyleGAN1Config
 
