@@ -142,10 +142,13 @@ def read_bounded(path: Path, expected: str, *, limit: int, head: int | None = No
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > limit:
-                raise UserError(f"{path}: has {size} bytes, such a file may have {limit}")
+                raise UserError(
+                    f"{path}: has {size} bytes, such a file may have {limit}; expected {expected}"
+                )
             return file.read(size if head is None else head)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        reason = error.strerror
+        raise UserError(f"{path}: cannot be read ({reason}); expected {expected}") from None
 
 
 def as_text(data: bytes, origin: str, way_out: str) -> str:
