@@ -1,7 +1,7 @@
 """Software and machine of this process."""
 
-import getpass
 import platform
+from pathlib import Path
 
 import torch
 
@@ -15,5 +15,5 @@ def test_a_processor_in_words_without_host_and_person() -> None:
     made = Environment(**found)
     assert (made.gpu, made.processes, made.threads) == ("", 2, torch.get_num_threads())
     assert made.torch == torch.__version__ and made.processor
-    names = {platform.node(), getpass.getuser()}
+    names = {platform.node(), Path.home().name}
     assert not names & {value for value in found.values() if isinstance(value, str)}

@@ -186,6 +186,11 @@ def test_software_machines_and_settings(tmp_path: Path) -> None:
             assert told in tripod["12c"]
         assert "What it tested was trained with 2 different environments" in claim["23"]
         assert claim["23"] == tripod["18f"]
+    again = test_classifications.evaluation()
+    again.replace(model=again.model.replace(fit=fit), environment=there).save(tmp_path / "d.json")
+    write_report([*files, tmp_path / "d.json"], tmp_path / "both.html")
+    both = (tmp_path / "both.html").read_text("utf-8")
+    assert f"2 different environments: (1) {here}. (2) {there}" in both, "of one classifier"
     write_report(files, tmp_path / "r.html", public=True)
     page = (tmp_path / "r.html").read_text("utf-8")
     assert f"Trained with {there}." in page and "Training begins with random numbers." in page

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from synthograph.core.errors import UserError
-from synthograph.report.validations import curves_png, drawings, panels
+from synthograph.report.validations import curves_png, drawings, panels, settings_text
 from synthograph.report.write import write_report
 from synthograph.results import ClassifierEvaluation, SegmenterEvaluation
-from synthograph.results.validations import Validation, ValidationHistory
+from synthograph.results.validations import Fit, Validation, ValidationHistory
 from tests.report import test_classifications, test_segmentations
 
 
@@ -21,6 +21,12 @@ def history(score: str = "auroc", *values: float | None) -> ValidationHistory:
         for place, value in enumerate(values or (0.6, 0.9, None, 0.8))
     ]
     return ValidationHistory(score=score, tried=tuple(tried))
+
+
+def test_what_older_files_leave_open_is_no_setting() -> None:
+    settings = {"steps": 8, "every": None, "precision": "auto", "transforms": {}}
+    fit = Fit(settings=settings, start="begins with random numbers", environments=())
+    assert settings_text(fit) == "steps at most: 8; augmentation: none"
 
 
 def test_losses_and_the_score_that_chose() -> None:

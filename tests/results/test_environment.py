@@ -28,6 +28,11 @@ def test_several_are_numbered_and_each_is_told_once() -> None:
     assert told([]) == ""
 
 
+def test_half_of_the_truth_is_not_told() -> None:
+    assert distinct([CPU, None]) == ()
+    assert told([CPU, None, GPUS]) == ""
+
+
 def test_a_processor_cannot_smuggle_a_path() -> None:
     named = CPU.replace(processor="/home/somebody/cpu.txt")
     assert "somebody" not in str(named.public())

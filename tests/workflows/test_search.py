@@ -131,6 +131,9 @@ def test_a_search_from_a_race_tries_all_of_its_presets(
     assert isinstance(plan, SearchPlan)
     assert plan.space.settings.preset == "tiny"
     assert set(presets(plan.space)) == searched
+    (tmp_path / "raced.yaml").write_text(about.replace(space, "published"))
+    with pytest.raises(UserError, match="--cfg quick: space published has presets of its own"):
+        synthograph.search(tmp_path / "raced.yaml", device="cpu", dry_run=True)
 
 
 def test_a_plan_says_what_it_would_cost(home: Path) -> None:

@@ -1,6 +1,7 @@
 """Segmenters through their workflows: scores, refusals of what was seen, predicted masks."""
 
 import csv
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,14 @@ from synthograph.archive.reader import ArchiveInfo, decode_png, encode_png, open
 from synthograph.archive.split import SplitOptions, rewrite, split_archive
 from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.errors import UserError
+from synthograph.core.progress import Silent
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.tensors import read_document, read_tensors, write_tensors
 from synthograph.downstream import segmenter
 from synthograph.downstream.segmenter import SegmenterInfo
+from synthograph.workflows import segment_train
+from synthograph.workflows.downstream_requests import SegmentTrainRequest
+from synthograph.workflows.trained import training_parts
 
 pytest.importorskip("monai", reason="monai is missing")
 
@@ -194,6 +199,20 @@ def test_predicted_masks_hold_the_values_of_training(tmp_path: Path) -> None:
         [archive.read_mask(rows[str(f.relative_to(tmp_path / "masks"))]) for f in files]
     )
     assert (masks[..., 0] == truth).mean() > 0.9
+
+
+def test_a_training_stopped_before_headers_had_these_keys_goes_on(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    request = SegmentTrainRequest.parse({"data": trained[0], "out": tmp_path / "s", **QUICK})
+    job = segment_train.job_of(request, *training_parts(open_archive(trained[0])), Silent())
+    told = {"settings": {"rate": 1}, "environments": []}
+    other = replace(job.empty, info=job.empty.info.model_copy(update=told))
+    assert replace(job, empty=other).task().key == job.task().key
+    lean = {name: value for name, value in job.empty.info.tree().items() if name not in told}
+    info = job.train.rows.archive
+    said = f"{info.images_hash}/{info.manifest_hash}/{lean}/{job.transforms.key}/{job.measure.name}"
+    assert job.task().key == hashlib.sha256(said.encode()).hexdigest()
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(

@@ -1,6 +1,7 @@
 """The content of the page as plain data: what stands in the JSON, and what the page is made of."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
@@ -442,12 +443,12 @@ def provenance(inputs: Inputs) -> Tree:
         "files": [dict(each) for each in inputs.files],
         "commands": list(dict.fromkeys(filter(None, commands))),
         "versions": versions,
-        "environments": dict(_environments(inputs)),
+        "environments": _environments(inputs),
         "seeds": seeds,
     }
 
 
-def _environments(inputs: Inputs) -> Iterator[tuple[str, str]]:
+def _environments(inputs: Inputs) -> dict[str, str]:
     """What was computed, and with which software on which machine, as far as that is known; how a
     classifier was trained stands with its scores.
     """
@@ -468,6 +469,7 @@ def _environments(inputs: Inputs) -> Iterator[tuple[str, str]]:
     found += [(f"scores of {each.model.file}", [each.environment]) for each in (*scored, *masks)]
     for study in inputs.of(Study):
         found.append((f"trainings of study {study.content.about.name}", study.content.environments))
+    of_name = defaultdict[str, list[Environment | None]](list)
     for name, environments in found:
-        if known := told(filter(None, environments)):
-            yield name, known
+        of_name[name] += environments
+    return {name: known for name, of in of_name.items() if (known := told(of))}

@@ -131,8 +131,8 @@ class Numbers:
 
     @property
     def environments(self) -> tuple[Environment, ...]:
-        """Where they were measured; none in older files."""
-        return distinct(each.environment for each in self.lines if each.environment is not None)
+        """Where they were measured; none where older files are among them."""
+        return distinct(each.environment for each in self.lines)
 
     @property
     def drawn(self) -> int | None:

@@ -22,6 +22,8 @@ SETTINGS = {
 """What settings of a training are called here; others have their own names."""
 SWITCHES = ("patience", "transforms")
 """Settings that are off where they are 0 or empty."""
+OPEN = (None, "auto")
+"""Values that settled only where the training ran; files of today hold what they became."""
 LOSS_CAPTION = "Loss in training: the mean of all steps since the validation before."
 LOSSES_CAPTION = (
     f"{LOSS_CAPTION[:-1]}, and on the validation images. Where the second rises while the first "
@@ -34,9 +36,13 @@ SCORE_CAPTION = (
 
 
 def settings_text(fit: Fit) -> str:
-    """Settings of a training in one line; of augmentations the names."""
+    """Settings of a training in one line; of augmentations the names. What older files leave open
+    is left out.
+    """
     said = []
     for name, value in fit.settings.items():
+        if value in OPEN:
+            continue
         text = ", ".join(value) if isinstance(value, dict) else value
         text = "none" if name in SWITCHES and not value else text
         said.append(f"{SETTINGS.get(name, name.replace('_', ' '))}: {text}")

@@ -34,13 +34,16 @@ class Environment(Schema):
         )
 
 
-def distinct(environments: Iterable[Environment]) -> tuple[Environment, ...]:
-    """Each once, in the order of its first use."""
-    return tuple(dict.fromkeys(environments))
+def distinct(environments: Iterable[Environment | None]) -> tuple[Environment, ...]:
+    """Each once, in the order of its first use; none where that of a part is not known, since half
+    of the truth would be told for the whole.
+    """
+    found = dict.fromkeys(environments)
+    return () if None in found else tuple(each for each in found if each is not None)
 
 
-def told(environments: Iterable[Environment]) -> str:
-    """Environments in words, numbered where there are several; empty without any."""
+def told(environments: Iterable[Environment | None]) -> str:
+    """Environments in words, numbered where there are several; empty where they are not known."""
     found = list(map(str, distinct(environments)))
     if len(found) < 2:
         return "".join(found)

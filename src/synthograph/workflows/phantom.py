@@ -29,7 +29,7 @@ def run(request: PhantomRequest, *, progress: Progress) -> PrepareResult:
         phantoms.items,
         request.dest,
         PrepareOptions(classes=phantoms.classes, invariances=list(phantoms.invariances)),
-        command={TYPED: request.command_line(), "phantom": options.tree()},
+        command={TYPED: request.command_line(), "phantom": options.recorded()},
         track=progress.track(f"drawing {request.kind} phantoms"),
     )
     if request.grid is not None:

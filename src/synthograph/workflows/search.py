@@ -43,7 +43,7 @@ from synthograph.workflows.search_folder import (
 )
 from synthograph.workflows.search_plan import SearchPlan, goals, make_plan
 from synthograph.workflows.search_requests import STORAGE, SearchRequest
-from synthograph.workflows.search_settings import Searched, SearchSettings, read_search
+from synthograph.workflows.search_settings import SMALL_DATA, Searched, SearchSettings, read_search
 from synthograph.workflows.search_space import open_space
 from synthograph.workflows.search_store import Store, refuse_storage
 from synthograph.workflows.search_trials import Trials
@@ -139,7 +139,10 @@ def run(request: SearchRequest, *, progress: Progress) -> SearchResult | SearchP
 
 def _raced(settings: SearchSettings) -> SearchSettings:
     """The settings with all presets of a race as values, where the preset is a race; what its first
-    one reaches is what others are compared with.
+    one reaches is what others are compared with. The space `small-data` has them already.
+
+    Raises:
+        UserError: another built-in space, which has other presets.
     """
     raced = RACES.get(settings.preset, ())
     if not raced:
@@ -147,6 +150,8 @@ def _raced(settings: SearchSettings) -> SearchSettings:
     space = settings.space
     if not isinstance(space, str):
         space = {PRESET: Searched(choices=list(raced)), **space}
+    elif space != SMALL_DATA:
+        raise UserError(f"--cfg {settings.preset}: space {space} has presets of its own; name one")
     return settings.model_copy(update={"preset": raced[0], "space": space})
 
 

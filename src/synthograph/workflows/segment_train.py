@@ -176,7 +176,9 @@ class SegmentJob:
 
         archive, info = self.train.rows.archive, self.empty.info
         hashes = f"{archive.images_hash}/{archive.manifest_hash}"
-        said = f"{hashes}/{info.tree()}/{self.transforms.key}/{self.measure.name}"
+        # what a training ends with, or came after the first trainings, is no part of the key
+        about = {k: v for k, v in info.tree().items() if k not in ("settings", "environments")}
+        said = f"{hashes}/{about}/{self.transforms.key}/{self.measure.name}"
         key = hashlib.sha256(said.encode()).hexdigest()
         return Task(network, loss, validate, shuffled(len(self.train), seed), key)
 

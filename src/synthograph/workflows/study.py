@@ -269,7 +269,7 @@ class _Run:
     def _analysed(self, cells: Sequence[Cell]) -> Study:
         settings = self.inputs.settings
         arms = [self._arm(condition, cells) for condition in self.inputs.conditions]
-        trained = (each for cell in cells for each in self._record(cell).environments)
+        trained = [each for cell in cells for each in self._record(cell).environments or [None]]
         study = analyse(
             arms,
             about=self._facts(cells),

@@ -312,7 +312,7 @@ def with_published(settings: StudySettings, progress: Progress) -> StudySettings
     Raises:
         UserError: none are known for the backbone, or they cannot be downloaded.
     """
-    if settings.options.get("weights") != IMAGENET:
+    if settings.probe or settings.options.get("weights") != IMAGENET:
         return settings
     body = backbone(settings.options.get("backbone") or default_backbone())
     file = published_file(body, progress.track("downloading"))

@@ -120,8 +120,8 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
         UserError: folds cannot be made, images of a test could have been seen before, or a
             classifier cannot be trained here.
     """
-    settings = study_checks.with_published(settings, progress)
     archive, copies = study_checks.open_data(settings, progress)
+    settings = study_checks.with_published(settings, progress)
     task = TASKS[settings.task](settings, archive, progress)
     wanted = settings.primary.condition
     if wanted is not None and wanted in task.left_out:

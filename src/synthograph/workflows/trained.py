@@ -72,7 +72,8 @@ def history_of(info: TrainedInfo) -> ValidationHistory | None:
 
 
 def fit_of(info: TrainedInfo, settings: JsonObject, start: str) -> Fit | None:
-    """How a network was trained; None where its file says nothing of it, as older ones.
+    """How a network was trained; None where its file says nothing of it, as older ones of
+    segmenters. Older ones of classifiers leave open what settled where they ran.
 
     Args:
         info: header of its file.

@@ -100,6 +100,8 @@ def test_score_is_the_documented_sum_of_factors(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["skin", "knee"])
 def test_classes_can_be_moved_apart(kind: str) -> None:
+    parsed = PhantomOptions.parse({"kind": kind, "count": 1})
+    assert "separation" not in parsed.recorded(), "so unfinished archives of before go on"
     near, far = make(kind, count=3000, seed=1), make(kind, count=3000, seed=1, separation=2)
     positive = positives(near)
     np.testing.assert_array_equal(positive, positives(far))

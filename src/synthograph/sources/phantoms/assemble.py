@@ -54,8 +54,9 @@ def make_phantoms(options: PhantomOptions) -> PhantomSet:
 
     Returns:
         The set. Columns of every item: each factor and confounder by name, `site`, and for skin and
-        knee `score` (standard normal, noiseless) and `probability` of the second class given the
-        factors; for eye and knee `side`; for knee `visit`; for skin `colours`.
+        knee `score` (noiseless; standard normal before `separation`) and `probability` of the
+        second class given the factors; for eye and knee `side`; for knee `visit`; for skin
+        `colours`.
     """
     anatomy = ANATOMY[options.kind]
     key = Key(options.seed, anatomy.number)

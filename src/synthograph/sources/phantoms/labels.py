@@ -55,7 +55,8 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """One property of the object that is shown; its value is uniform on [low, high].
+    """One property of the object that is shown; its value is uniform on [low, high] unless
+    classes are moved apart.
 
     Attributes:
         name: manifest column.
@@ -108,7 +109,8 @@ class Population:
         ordinal: which image of its patient it is, from 0.
         values: physical value of every factor and confounder.
         positive: the label.
-        score: noiseless score, N(0, 1) in the population; None where no factor has a weight.
+        score: noiseless score, N(0, 1) in the population before `separation`; None where no factor
+            has a weight.
         probability: probability of the positive class given the score.
     """
 

@@ -6,6 +6,7 @@ import pydantic
 from pydantic import Field
 
 from synthograph.core.config import Config
+from synthograph.core.untrusted.documents import JsonObject
 
 NOT_OF_EYES = {
     "auroc": "an eye's class is its side, which its picture shows, so its best AUROC is 1",
@@ -50,7 +51,8 @@ class PhantomOptions(Config):
         0.90,
         gt=0.5,
         le=0.999,
-        description="best possible AUROC of skin and knee labels, above 0.5, at most 0.999",
+        description="best possible AUROC of skin and knee labels before `separation`, above 0.5, "
+        "at most 0.999",
     )
     separation: float = Field(
         0.0,
@@ -88,6 +90,10 @@ class PhantomOptions(Config):
         description="share of the variance of factors and label noise of skin and knee between "
         "patients, 0 to 1",
     )
+
+    def recorded(self) -> JsonObject:
+        """As an unfinished archive records them: without what came later and was not asked for."""
+        return {k: v for k, v in self.tree().items() if k != "separation" or v}
 
     @pydantic.model_validator(mode="after")
     def _has_settings(self) -> "PhantomOptions":
