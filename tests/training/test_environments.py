@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from synthograph.models.snapshot import load
+from synthograph.results.base import Tree
 from synthograph.results.environment import Environment
 from synthograph.training.loop import Trainer
 from synthograph.training.resume import resume_session
@@ -13,7 +14,7 @@ from synthograph.training.state import list_states
 from tests.training.test_resume import change_numbers, start, stopped
 
 
-def resumed(trainer: Trainer, known: list[dict]) -> tuple[list[Environment], list[dict]]:
+def resumed(trainer: Trainer, known: list[Tree]) -> tuple[list[Environment], list[Tree]]:
     """What the newest snapshot and state of a run say that was stopped with these environments."""
     change_numbers(list_states(trainer.run.states)[0], environments=known)
     again = Trainer(*resume_session(trainer.run.path, {}))

@@ -466,7 +466,8 @@ def _environments(inputs: Inputs) -> dict[str, str]:
         found.append((f"images recovered by {network}", [environment]))
     scored = [each.content for each in inputs.of(ClassifierEvaluation)]
     masks = [each.content for each in inputs.of(SegmenterEvaluation)]
-    found += [(f"scores of {each.model.file}", [each.environment]) for each in (*scored, *masks)]
+    found += [(f"scores of {each.model.file}", [each.environment]) for each in scored]
+    found += [(f"scores of {each.model.file}", [each.environment]) for each in masks]
     for study in inputs.of(Study):
         found.append((f"trainings of study {study.content.about.name}", study.content.environments))
     of_name = defaultdict[str, list[Environment | None]](list)

@@ -22,7 +22,7 @@ from synthograph.core.progress import Progress, Silent
 from synthograph.core.request import Result
 from synthograph.report.studies import tables
 from synthograph.report.write import write_report
-from synthograph.results.environment import distinct
+from synthograph.results.environment import Environment, distinct
 from synthograph.results.study import Study, StudyFacts
 from synthograph.training.config import TrackingConfig
 from synthograph.training.trackers import check_trackers
@@ -269,7 +269,9 @@ class _Run:
     def _analysed(self, cells: Sequence[Cell]) -> Study:
         settings = self.inputs.settings
         arms = [self._arm(condition, cells) for condition in self.inputs.conditions]
-        trained = [each for cell in cells for each in self._record(cell).environments or [None]]
+        trained: list[Environment | None] = []
+        for cell in cells:
+            trained += self._record(cell).environments or [None]
         study = analyse(
             arms,
             about=self._facts(cells),
