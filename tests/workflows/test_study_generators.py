@@ -1,5 +1,6 @@
 """Generators of a study: what people hear of their trainings."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from synthograph.core.progress import Silent
 from synthograph.workflows import train, training_lines
 from synthograph.workflows.requests import TrainRequest
 from synthograph.workflows.study_folds import Fold
-from synthograph.workflows.study_generators import Making, generator_config
+from synthograph.workflows.study_generators import Making, generator_config, wanted_images
 from synthograph.workflows.study_settings import StudySettings
 from tests.conftest import Heard, make_archive
 
@@ -54,6 +55,13 @@ def test_a_stopped_training_goes_on_with_the_study(
     making = Making(settings, fold, 0, archive, tmp_path / "g", None, "cpu")
     with pytest.raises(StoppedError, match=r"8 images, in a study; .* The same command continues$"):
         making.run(Silent())
+
+
+def test_sets_are_as_large_as_the_mixtures_that_are_asked_for(tmp_path: Path) -> None:
+    archive = open_archive(make_archive(tmp_path / "a.zip", count=150, classes=("x",), size=(8, 8)))
+    fold = Fold(0, archive, [replace(row, split="train") for row in archive.rows])
+    settings = StudySettings.parse({"data": archive.path, "ratios": [0.29]})
+    assert wanted_images(settings, fold) == {"x": 44}, "29 % of 150, not 28.999999999999996 %"
 
 
 @pytest.mark.parametrize("fixed", ["training.kimg=5", "seed=3", "device=cuda", "tracking.uri=x"])

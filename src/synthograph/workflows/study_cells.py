@@ -23,6 +23,11 @@ MIXTURE, TEST = "mixture", "test.csv"
 TRAINED, TESTED = "trained.json", "tested.json"
 
 
+def percent(ratio: float) -> str:
+    """Images to add per hundred real ones, as `mix` is asked for them."""
+    return f"{100 * ratio:g}"
+
+
 @dataclass(frozen=True)
 class Cell:
     """What is trained on what.
@@ -143,7 +148,7 @@ class Training:
         condition, ratio = self.cell.condition, self.cell.ratio
         if ratio is not None:
             rules: Mapping[MixRule, Mapping[str, object]] = {
-                MixRule.ADD: {"add_percent": (f"{100 * ratio:g}",)},
+                MixRule.ADD: {"add_percent": (percent(ratio),)},
                 MixRule.TOP_UP: {"top_up": ratio},
                 MixRule.REPLACE: {"replace": (f"{ratio:g}",)},
             }

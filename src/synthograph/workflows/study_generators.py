@@ -25,6 +25,7 @@ from synthograph.training.setup import resolve_run
 from synthograph.workflows import generate, train
 from synthograph.workflows.race import begun
 from synthograph.workflows.requests import GenerateRequest, TrainRequest
+from synthograph.workflows.study_cells import percent
 from synthograph.workflows.study_checks import Source
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_jobs import JobRecord
@@ -195,7 +196,9 @@ def wanted_images(settings: StudySettings, fold: Fold) -> Counts:
     rows = fold.part("train").rows
     counts = count_labels(rows, fold.archive.info.classes)
     rules: Mapping[MixRule, Callable[[float], Amounts]] = {
-        MixRule.ADD: lambda ratio: mixing.add_percent(counts, dict.fromkeys(counts, 100 * ratio)),
+        MixRule.ADD: lambda ratio: mixing.add_percent(
+            counts, dict.fromkeys(counts, float(percent(ratio)))
+        ),
         MixRule.TOP_UP: lambda ratio: mixing.top_up(counts, ratio),
         MixRule.REPLACE: lambda ratio: mixing.replace(counts, dict.fromkeys(counts, ratio)),
     }
