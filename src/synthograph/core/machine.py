@@ -1,9 +1,10 @@
 """Software and machine of this process, in words that name no host, no person and no folder."""
 
 import platform
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from synthograph.core.devices import UNKNOWN_CPU, cpu_name, is_gpu
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.version import VERSION
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ def processor_name() -> str:
     return cpu_name() if cpu_name() != UNKNOWN_CPU else platform.processor()
 
 
-def software_and_machine(device: "torch.device", processes: int = 1) -> dict[str, Any]:
+def software_and_machine(device: "torch.device", processes: int = 1) -> JsonObject:
     """What results record of where they were computed: the fields of `results.Environment`.
 
     Args:

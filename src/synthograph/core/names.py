@@ -64,6 +64,8 @@ def misspelt(path: Path, others: Iterable[str] = ()) -> str:
     in its folder, or one of the other names, is called nearly so; else nothing.
     """
     with contextlib.suppress(OSError):
+        if path.exists():
+            return ""
         folder = next((each for each in path.parents if each.is_dir()), path)
         first, *rest = path.relative_to(folder).parts
         close = closest(first, [*others, *sorted(each.name for each in folder.iterdir())])

@@ -47,8 +47,7 @@ def folder_of_runs(folder: Path) -> str | None:
 def no_run(path: Path) -> str:
     """What a path is that should be a run directory and is none, in words."""
     runs = folder_of_runs(path) if path.is_dir() else None
-    way = "" if path.exists() else misspelt(path)
-    return runs or f"is no run directory{way or '; give one, such as runs/00000-NAME'}"
+    return runs or f"is no run directory{misspelt(path) or '; give one, such as runs/00000-NAME'}"
 
 
 def refuse_other_kinds(dest: Path, what: str) -> None:

@@ -295,7 +295,8 @@ class _Run:
         self.device = self.parameters[0].device
         self.precision = pick_precision(self.config.precision, self.device)
         self.optimiser = _optimiser(self.parameters, self.config)
-        self.environments = distinct([Environment(**software_and_machine(self.device))])
+        here = Environment(**software_and_machine(self.device))
+        self.environments: tuple[Environment, ...] = (here,)
         self.begun = self.saved = time.monotonic()
 
     @property

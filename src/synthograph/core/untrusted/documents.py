@@ -137,8 +137,7 @@ def read_bounded(path: Path, expected: str, *, limit: int, head: int | None = No
         if not path.is_file():
             what = "is no regular file" if path.exists() else "there is no such file"
             what = "is a folder" if path.is_dir() else what
-            near = "" if path.exists() else misspelt(path)
-            raise UserError(f"{path}: {what}; expected {expected}{near}")
+            raise UserError(f"{path}: {what}; expected {expected}{misspelt(path)}")
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > limit:
