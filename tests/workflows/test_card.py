@@ -10,9 +10,10 @@ import yaml
 import synthograph
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Silent
-from synthograph.models.snapshot import load
+from synthograph.models.snapshot import load, save_snapshot
 from synthograph.results import ModelCard
 from synthograph.results import load as load_results
+from synthograph.results.environment import Environment
 from synthograph.results.provenance import ImageRecord, Provenance
 from synthograph.workflows import card, inspect
 from synthograph.workflows.export_requests import CardRequest
@@ -74,6 +75,24 @@ def test_a_folder_to_hand_on(tmp_path: Path) -> None:
     assert "| Fréchet distance (random-vgg16) | all |" in text
     assert "**Faithful?**" in text
     assert "CC-BY-4.0" in "\n".join(found.lines())
+
+
+def test_it_says_where_the_network_was_trained(tmp_path: Path) -> None:
+    made = make_snapshot(tmp_path / "made")
+    names = {"synthograph": "0.1.0", "python": "3.12", "torch": "2.13.0"}
+    cpu, gpu = (
+        Environment(**names, processor="A <b>processor", gpu=gpu, threads=2)
+        for gpu in ("", "A GPU")
+    )
+    info = made.info.model_copy(update={"environments": [cpu, gpu]})
+    path = save_snapshot(tmp_path / "moved", info, made.generator, made.training_networks)
+    out = tmp_path / "hub"
+    assert asked(path, out).card.training.environments == (cpu, gpu)
+    text = (out / "README.md").read_text()
+    assert "Trained with 2 different environments: " in text and "A GPU, A " in text
+    assert "PyTorch 2.13.0" in text and "<b>" not in text
+    asked(made.path, tmp_path / "unknown")
+    assert "Trained with" not in (tmp_path / "unknown" / "README.md").read_text()
 
 
 def test_results_of_another_network_are_left_out(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from synthograph.results.audit import Audit
 from synthograph.results.authenticity import Authenticity
 from synthograph.results.base import Document
 from synthograph.results.card import CardMeasure, ModelCard
+from synthograph.results.environment import told
 from synthograph.results.measures import about
 
 LIBRARY = "synthograph"
@@ -155,6 +156,8 @@ def _training(card: ModelCard) -> Iterator[str]:
     yield "\n## Training\n"
     if training.hours is not None:
         yield f"It took {duration(training.hours)}."
+    if where := told(training.environments):
+        yield f"\nTrained with {_plain(where)}."
     if training.started_from_another:
         yield (
             "It began with the weights of another network (its command says which). Patients whose "

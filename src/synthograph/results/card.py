@@ -14,6 +14,7 @@ from synthograph.results.base import (
     Prose,
     Schema,
 )
+from synthograph.results.environment import Environment
 from synthograph.results.report import Verdict
 
 CARD = "card.json"
@@ -60,9 +61,14 @@ class CardData(Schema):
 
 
 class CardTraining(Schema):
-    """How it was trained."""
+    """How it was trained.
+
+    Attributes:
+        environments: software and machines, in turn; none where they were not recorded.
+    """
 
     hours: float | None = None
+    environments: Many[Environment] = ()
     commands: Many[Command] = ()
     settings: dict[str, Plain] = {}
     started_from_another: bool = False

@@ -12,7 +12,7 @@ from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.version import VERSION
 from synthograph.models import snapshot as snapshots
-from synthograph.models.snapshot import Snapshot
+from synthograph.models.snapshot import Snapshot, SnapshotInfo
 from synthograph.models.snapshot_files import GENERATOR, kimg_of
 from synthograph.report.card import INTENDED, LIBRARY, NOT_FOR, markdown, measures_of, of_network
 from synthograph.report.document import build
@@ -139,7 +139,7 @@ def _card(request: CardRequest, snapshot: Snapshot, inputs: Inputs) -> ModelCard
             images_hash=info.images_hash,
             manifest_hash=info.manifest_hash,
         ),
-        training=_training(run, started=info.initialised_from is not None),
+        training=_training(run, info),
         measures=tuple(measures_of(inputs)),
         verdicts=build(inputs, title=title, public=True).verdicts if known else (),
         left_out=others,
@@ -152,13 +152,15 @@ def _archive(run: Run | None) -> str:
     return "" if run is None else public_name(str(run.section("data").get("path", "")))
 
 
-def _training(run: Run | None, *, started: bool) -> CardTraining:
+def _training(run: Run | None, info: SnapshotInfo) -> CardTraining:
+    environments, started = tuple(info.environments), info.initialised_from is not None
     if run is None:
-        return CardTraining(started_from_another=started)
+        return CardTraining(environments=environments, started_from_another=started)
     sections = {name: run.section(name) for name in ("training", "augment", "metrics")}
     seconds = run.curves.seconds
     return CardTraining(
         hours=None if seconds is None else seconds / 3600,
+        environments=environments,
         commands=run.commands,
         settings={**sections, "seed": run.config.get("seed")},
         started_from_another=started,
