@@ -48,15 +48,18 @@ VARIANTS = {
     "auto, channels of tiny": ("auto", (*NARROW, "model.channel_base=512")),
     "auto, no augmentation": ("auto", (*NARROW, "augment.mode=none")),
     "tiny, path length": ("tiny", ("model.path_weight=2",)),
-    "tiny, batch 32": ("tiny", ("training.batch=32", "gamma/32")),
-    "tiny, rate 0.0025": ("tiny", ("rate=0.0025",)),
+    "tiny, spread 0": ("tiny", ("model.spread_weight=0",)),
+    "tiny, spread 5": ("tiny", ("model.spread_weight=5",)),
+    "tiny, R1 as published": ("tiny", ("gamma/16",)),
+    "tiny, batch 32": ("tiny", ("training.batch=32",)),
+    "tiny, rate 0.003": ("tiny", ("rate=0.003",)),
     "tiny, z and w of 512": ("tiny", Z512),
     "tiny, 64 channels": ("tiny", WIDE),
     "tiny, ADA": ("tiny", ("augment.mode=ada",)),
     "tiny, no noise": ("tiny", ("model.noise=false",)),
     "tiny, no style mixing": ("tiny", ("model.style_mixing=0",)),
-    "tiny, rate 0.006": ("tiny", ("rate=0.006",)),
-    "tiny, batch 8": ("tiny", ("training.batch=8", "gamma/8")),
+    "tiny, rate 0.012": ("tiny", ("rate=0.012",)),
+    "tiny, batch 8": ("tiny", ("training.batch=8",)),
 }
 VARIANTS |= {f"preset {n}": (n, ()) for n in ("tiny-progressive", "tiny-projected")}
 MEASURES = ("frechet", "kernel", "recall", "coverage")

@@ -103,6 +103,22 @@ def test_names_of_known_libraries(name: str, called: Callable[[str], str], tmp_p
     check(name, tmp_path / "w.pth", wanted)
 
 
+def test_googlenet_takes_published_names_and_leaves_the_auxiliary_classifiers(
+    tmp_path: Path,
+) -> None:
+    wanted = state("googlenet")
+    known = {
+        "conv1.conv.weight": (64, 3, 7, 7),
+        "inception3a.branch2.1.conv.weight": (128, 96, 3, 3),
+        "inception4e.branch3.1.bn.running_var": (128,),
+        "inception5b.branch4.1.conv.weight": (128, 832, 1, 1),
+    }
+    assert {name: tuple(wanted[name].shape) for name in known} == known
+    there = wanted | {"aux1.conv.conv.weight": torch.zeros(128, 512, 1, 1)}
+    torch.save(there, tmp_path / "w.pth")
+    assert check("googlenet", tmp_path / "w.pth", wanted).unused == ("aux1.conv.conv.weight",)
+
+
 def test_lite_takes_names_of_timm() -> None:
     names = ["blocks.1.0.conv_pwl.weight", "blocks.0.0.conv_pw.weight", "blocks.0.0.bn1.bias"]
     assert efficient_names(names) == [

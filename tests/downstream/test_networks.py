@@ -30,7 +30,7 @@ def nothing() -> tuple[list[float], list[float]]:
     raise AssertionError("the training images are not asked")
 
 
-@pytest.mark.parametrize("name", ["small", *MONAI])
+@pytest.mark.parametrize("name", ["small", "googlenet", *MONAI])
 def test_logits_features_and_maps(name: str) -> None:
     if name in MONAI:
         pytest.importorskip("monai", reason="monai is missing")
@@ -47,6 +47,14 @@ def test_logits_features_and_maps(name: str) -> None:
     network.train()(images).sum().backward()
     silent = [n for n, p in network.named_parameters() if p.grad is None]
     assert not silent
+
+
+def test_googlenet_has_as_many_weights_as_the_published_one() -> None:
+    body = backbone("googlenet").make(3)
+    last = 1024 * 1000 + 1000
+    assert sum(p.numel() for p in body.parameters()) + last == 6_624_904  # torchvision's, no aux
+    with torch.inference_mode():
+        assert body.eval()(torch.rand(1, 3, 224, 224)).shape == (1, 1024, 7, 7)
 
 
 def test_size_keeps_the_aspect_within_what_the_network_takes() -> None:

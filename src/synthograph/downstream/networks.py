@@ -1,8 +1,8 @@
 """Backbones of classifiers by name, and the network that is trained: images in [0, 1] to logits.
 
-`small` is written here and needs no weights; `lite0` ... `lite2` begin with those of ImageNet from
-the extra; residual, dense and efficient networks are MONAI's; any convolutional network of timm can
-be named where timm is installed. All take any number of channels (see `adapted`).
+`small` and `googlenet` are our own; `lite0` ... `lite2` begin with weights of ImageNet from the
+extra; residual, dense and efficient networks are MONAI's; any convolutional network of timm can be
+named where timm is installed. All take any number of channels (see `adapted`).
 """
 
 import importlib.util
@@ -19,7 +19,9 @@ from torch.nn.functional import interpolate, max_pool2d
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.core.spec import ImageSpec
+from synthograph.downstream.body import Body
 from synthograph.downstream.foreign_weights import COLOURS, Names, dense_names, efficient_names
+from synthograph.downstream.googlenet import GoogLeNetBody
 from synthograph.features.base import FrozenNorm
 from synthograph.features.efficientnet_lite import SIZES, EfficientNetLite
 from synthograph.features.monai_networks import monai_class
@@ -29,14 +31,8 @@ from synthograph.ops.convolution import compute_two_columns
 # n image, c channel, d feature, k class, u v sides of the last maps
 
 LITE_MEAN, LITE_DEVIATION = (127 / 255,) * COLOURS, (128 / 255,) * COLOURS
+HALF = (0.5,) * COLOURS
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-class Body(nn.Module):
-    """Normalised inputs [n, c, h, w] to the last maps [n, d, u, v]."""
-
-    dims: int
-    """Maps, which are features once averaged."""
 
 
 @dataclass(frozen=True)
@@ -314,7 +310,9 @@ class TimmBody(Body):
 
 
 def _monai(name: str) -> Callable[..., nn.Module]:
-    return monai_class(name, "pip install 'synthograph[classify]' (small and lite0 need it not)")
+    return monai_class(
+        name, "pip install 'synthograph[classify]' (small, lite0 and googlenet need it not)"
+    )
 
 
 _RESNETS = {
@@ -331,6 +329,7 @@ PUBLISHED = {
         for name in (
             *("resnet18-f37072fd", "resnet34-b627a593", "resnet50-0676ba61", "resnet101-63fe2227"),
             *("densenet121-a639ec97", "densenet169-b2777c0a", "densenet201-c1103571"),
+            "googlenet-1312f4f7",
         )
     },
     **{
@@ -365,6 +364,7 @@ def _known() -> dict[str, Backbone]:
                 names=efficient_names,
             )
         )
+    made.append(Backbone("googlenet", GoogLeNetBody, 96, 512, mean=HALF, deviation=HALF))
     for name, (block, layers) in _RESNETS.items():
         made.append(Backbone(name, partial(ResNetBody, block, layers), 96, 512))
     for depth in (121, 169, 201, 264):

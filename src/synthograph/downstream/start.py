@@ -19,10 +19,10 @@ from synthograph.core.seeds import stream_key
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.download import download, file_name
 from synthograph.core.untrusted.tensors import load_tensors
+from synthograph.downstream.body import Body
 from synthograph.downstream.foreign_weights import take_weights
 from synthograph.downstream.networks import (
     Backbone,
-    Body,
     ImageFeatures,
     ImageNetwork,
     adapted,

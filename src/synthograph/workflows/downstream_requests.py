@@ -147,8 +147,9 @@ class ClassifyTrainRequest(FollowedFit, FitOptions):
     )
     backbone: str | None = Field(
         None,
-        description="small, lite0..2, resnet18..101, densenet121..264, efficientnet-b0..b7, names "
-        "of timm; lite0 where its weights are, else small; with --probe as of evaluate --features",
+        description="small, googlenet, lite0..2, resnet18..101, densenet121..264, "
+        "efficientnet-b0..b7, names of timm; lite0 where its weights are, else small; with --probe "
+        "as of evaluate --features",
     )
     probe: bool = Field(
         False, description="leave the network as it is and fit its last layer: seconds"
