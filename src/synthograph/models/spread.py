@@ -4,7 +4,7 @@ Images come in pairs of one class, and are compared in the pictures that a discr
 them. The mean distance of real pairs is part of the training state, per class and picture.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -12,13 +12,32 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn.functional import one_hot, relu
 
-from synthograph.models.base import Batch
+from synthograph.models.base import Batch, Condition
 from synthograph.models.config import PAIR
 
 Pictures = Mapping[str, Sequence[Tensor]]
 """Modality -> pictures [n, c, h, w] of the same images."""
 
 # n image, l picture, y class
+
+
+def kept_distances(
+    modalities: Iterable[str], condition: Condition, pictures: int
+) -> dict[str, Float[Tensor, "y l"]]:
+    """Mean distances of real pairs as buffers of a family's networks, 0 until a pair was seen."""
+    classes = max(len(condition.classes), 1)
+    return {_buffer(m): torch.zeros(classes, pictures) for m in modalities}
+
+
+def distances_in(
+    buffers: Mapping[str, Tensor], modalities: Iterable[str]
+) -> dict[str, Float[Tensor, "y l"]]:
+    """These buffers by modality."""
+    return {m: buffers[_buffer(m)] for m in modalities}
+
+
+def _buffer(modality: str) -> str:
+    return f"spread/{modality}"
 
 
 def in_pairs(batch: Batch) -> Batch:

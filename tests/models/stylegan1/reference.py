@@ -99,23 +99,31 @@ def layer(w: Weights, name: str, x: Tensor) -> Tensor:
 
 def score(w: Weights, x: Tensor, label: Tensor, level: int, fade: float, group: int) -> Tensor:
     """Scores [n] of images of the stage."""
+    return judged(w, x, label, level, fade, group)[0]
+
+
+def judged(
+    w: Weights, x: Tensor, label: Tensor, level: int, fade: float, group: int
+) -> tuple[Tensor, list[Tensor]]:
+    """Scores [n] of images of the stage, and what each block makes of them, the finest first."""
 
     def read(image: Tensor, k: int) -> Tensor:
         return leaky(layer(w, f"blocks.{k - 1}.from_image" if k else "from_image", image))
 
-    y = read(x, level)
+    y, features = read(x, level), []
     for k in range(level, 0, -1):
         y = leaky(layer(w, f"blocks.{k - 1}.conv0", y))
         y = leaky(smaller(layer(w, f"blocks.{k - 1}.conv1", blurred(y))))
         if k == level and fade < 1:
             y = (1 - fade) * read(smaller(x), k - 1) + fade * y
+        features.append(y)
     parts = []
     for some in y.split(group):
         deviation = (some.var(0, correction=0) + 1e-8).sqrt().mean()
         parts.append(torch.cat((some, deviation.expand_as(some[:, :1])), 1))
     y = leaky(layer(w, "conv", torch.cat(parts)))
     y = leaky(dense(w, "dense", y.flatten(1), math.sqrt(2)))
-    return (dense(w, "out", y) * label).sum(1)
+    return (dense(w, "out", y) * label).sum(1), features
 
 
 def slopes(score_of: object, x: Tensor) -> Tensor:

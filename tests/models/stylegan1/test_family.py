@@ -19,10 +19,12 @@ SMALL = {
 
 
 class TestWassersteinLoss(FamilyContract):
+    """With the spread loss, from a size on that has no features to compare."""
+
     kind = StyleGAN1()
     settings = {
         "augment": {"mode": "fixed"},
-        "model": {**SMALL, "loss": "wgan-gp"},
+        "model": {**SMALL, "loss": "wgan-gp", "spread_weight": 5.0},
         "training": {"kimg": 0.048, "batch": 4, "batch_gpu": 2},
     }
 
@@ -30,6 +32,6 @@ class TestWassersteinLoss(FamilyContract):
 class TestLogisticLoss(FamilyContract):
     kind = StyleGAN1()
     settings = {
-        "model": {**SMALL, "loss": "logistic", "style_mixing": 0.9},
+        "model": {**SMALL, "loss": "logistic", "style_mixing": 0.9, "spread_weight": 0.0},
         "training": {"kimg": 0.048, "batch": 4, "batch_gpu": 2},
     }

@@ -1,6 +1,7 @@
 """One step of training agrees with a plain implementation in float64: losses and all gradients."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -150,6 +151,68 @@ def test_a_step_agrees_with_the_plain_one(loss: str, stage: Stage) -> None:
     assert ("Loss/signs/real" in terms.stats) == (loss == "logistic")
     assert all(len(values) == COUNT for values in terms.stats.values())
     assert float(terms.stats["Growth/fade"][0]) == pytest.approx(stage.fade)
+
+
+@pytest.mark.parametrize("stage", STAGES[1:], ids=lambda s: f"{s.resolution}-{s.fade}")
+@pytest.mark.parametrize("loss", ["wgan-gp", "logistic"])
+def test_the_spread_loss_agrees_with_a_plain_writing_out(loss: str, stage: Stage) -> None:
+    """Value and gradient; and what the discriminators' phase says of real pairs."""
+    networks, config = made(loss=loss, style_mixing=0.5, spread_weight=5.0, spread_decay=0.5)
+    labels = torch.eye(2)[[0, 0, 1, 1, 0, 0]]
+    batch = replace(batch_of(stage), labels=labels, synthetic_labels=labels.flip(0))
+    same = Plain(networks, batch, 0.5)
+    painter, critic = StyleGAN1().phases(networks, config, lambda images, batch, scope: images)
+
+    def distances(images: Tensor, m: str, label: Tensor) -> Tensor:
+        judge, part = same.critics[m], images[:, CHANNELS[m]]
+        _, features = plain.judged(judge, part, label.double(), same.level, same.fade, GROUP)
+        gaps = [(x[::2] - x[1::2]).square().mean((1, 2, 3)).sqrt() for x in features]
+        return torch.stack(gaps, 1)
+
+    found = critic.loss(batch).batch_stats
+    critic.update_running_stats({name: rows.mean(0) for name, rows in found.items()})
+    penalty, kinds = torch.zeros((), dtype=torch.float64), batch.synthetic_labels[::2].argmax(1)
+    for m in CHANNELS:
+        real, kept = distances(same.reals(), m, labels), networks.buffers[f"spread/{m}"]
+        wanted = torch.stack((real[[0, 2]].mean(0), real[1]))
+        torch.testing.assert_close(kept.double(), wanted, rtol=1e-3, atol=1e-6)
+        kept.mul_(torch.tensor([[30.0], [0.5]]))
+        fake = distances(same.images(batch.synthetic_labels, "Gmain"), m, batch.synthetic_labels)
+        penalty = penalty + torch.relu(1 - fake / kept[kinds]).square().mean()
+    assert penalty > 0.01, "some pair falls short"
+    networks.select("G")
+    terms = painter.loss(batch)
+    expected = same.generator_loss(loss == "wgan-gp") + 5 * penalty
+    assert float(terms.stats["Loss/spread"].mean()) == pytest.approx(
+        float(penalty.detach()), rel=1e-3
+    )
+    terms.loss.backward()
+    compare(networks.generator, same.generator, expected)
+
+
+def test_the_spread_loss_asks_nothing_where_there_are_no_features() -> None:
+    """At 4x4 a discriminator has no block; means of sizes that were not seen stay 0."""
+    networks, config = made(spread_weight=5.0)
+    batch = batch_of(Stage(8))
+    batch = replace(batch, labels=batch.labels.sort(0)[0], synthetic_labels=batch.labels)
+    painter, critic = StyleGAN1().phases(networks, config, lambda images, batch, scope: images)
+    critic.update_running_stats({n: x.mean(0) for n, x in critic.loss(batch).batch_stats.items()})
+    assert not networks.buffers["spread/vis"].any()
+    assert "Loss/spread" not in painter.loss(batch).stats
+
+
+def test_distances_of_a_size_stay_those_of_its_block_while_networks_grow() -> None:
+    spec = ImageSpec(height=16, width=16, modalities={"image": 1})
+    config = StyleGAN1Config.parse({**BASE, "mapping_layers": 1, "spread_weight": 5.0})
+    networks = StyleGAN1().build(spec, Condition((), 0), config)
+    _, critic = StyleGAN1().phases(networks, config, lambda images, batch, scope: images)
+    kept, none = networks.buffers["spread/image"], torch.zeros(4, 0)
+    for stage, seen in ((Stage(8), [0, 1]), (Stage(16), [1, 1])):
+        reals = torch.rand(4, 1, 16, 16)
+        batch = Batch(reals, none, none, torch.arange(4), Streams(0), range(4), stage)
+        found = critic.loss(batch).batch_stats
+        critic.update_running_stats({name: rows.mean(0) for name, rows in found.items()})
+        assert kept.sign().tolist() == [seen]
 
 
 def test_networks_remember_the_stage_of_their_last_step() -> None:

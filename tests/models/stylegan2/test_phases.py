@@ -14,7 +14,7 @@ from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Batch, Condition, Networks, Stage
 from synthograph.models.registry import family, parse_model
-from synthograph.models.stylegan2.phases import PATH_MEAN, SPREAD, Losses
+from synthograph.models.stylegan2.phases import PATH_MEAN, Losses
 from tests.conftest import NVIDIA
 
 N = 4
@@ -185,7 +185,7 @@ def test_the_spread_loss_agrees_with_a_plain_writing_out(published, judge64) -> 
     networks, losses, batch, plain = published
     label = torch.eye(2)[[0, 0, 1, 1]]
     batch = replace(batch, labels=label, synthetic_labels=label.flip(0))
-    buffers = {**networks.buffers, f"{SPREAD}/image": torch.zeros(2, 3)}
+    buffers = {**networks.buffers, "spread/image": torch.zeros(2, 3)}
     config = losses.config.model_copy(update={"spread_weight": 5.0, "spread_decay": 0.5})
     pairs = Losses(replace(networks, buffers=buffers), config, losses.augment)
 
@@ -197,7 +197,7 @@ def test_the_spread_loss_agrees_with_a_plain_writing_out(published, judge64) -> 
     found = pairs.discriminator_main(batch).batch_stats
     pairs.update_spread({name: rows.mean(0) for name, rows in found.items()})
     real = distances64(batch.reals.double(), label)
-    kept = buffers[f"{SPREAD}/image"]
+    kept = buffers["spread/image"]
     torch.testing.assert_close(kept.double(), torch.stack(real, 1), rtol=1e-4, atol=1e-6)
     kept.mul_(torch.tensor([[30.0, 0.5, 20.0], [11.0, 40.0, 17.0]]))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from torch import nn
+from torch import Tensor, nn
 
 from synthograph.core.errors import SettingError
 from synthograph.core.spec import ImageSpec
@@ -10,6 +10,7 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models import base
 from synthograph.models.config import ModelConfig
 from synthograph.models.mapped import MappedFamily, check_names, narrowed
+from synthograph.models.spread import kept_distances
 from synthograph.models.stylegan1 import presets, transfer
 from synthograph.models.stylegan1.config import (
     StyleGAN1Config,
@@ -43,8 +44,12 @@ class StyleGAN1(MappedFamily):
         discriminators = nn.ModuleDict(
             {name: Discriminator(spec, name, condition.width, own) for name in spec.modalities}
         )
+        buffers: dict[str, Tensor] = {}
+        if own.spread_weight:
+            finest = trained_levels(spec, own)[-1]
+            buffers = kept_distances(spec.modalities, condition, finest)
         trained = {"G": generator, "D": discriminators}
-        return base.Networks(generator, discriminators, trained=trained)
+        return base.Networks(generator, discriminators, buffers, trained)
 
     def phases(
         self, networks: base.Networks, config: ModelConfig, augment: base.Augment
@@ -79,15 +84,19 @@ class StyleGAN1(MappedFamily):
         return presets.preset(name, spec)
 
     def check(self, spec: ImageSpec, config: ModelConfig) -> None:
-        """Stages of sizes that there are not, names of modalities that networks cannot hold, and
-        levels without channels.
+        """Stages of sizes that there are not, names of modalities that networks cannot hold, levels
+        without channels, and a spread loss without features.
         """
         check_names(spec)
         own = _own(config)
-        side = spec.grid.sides[trained_levels(spec, own)[-1]]
+        finest = trained_levels(spec, own)[-1]
+        side = spec.grid.sides[finest]
         if own.channel_base < side:
             rule = f"must be at least {side}, the last longer side, or that level has no channels"
             raise SettingError("channel_base", rule, value=str(own.channel_base))
+        if own.spread_weight and not finest:
+            rule = "must be 0 for images this small: there are no features to compare"
+            raise SettingError("spread_weight", rule, value=str(own.spread_weight))
 
     def portable(self, generator: nn.Module) -> nn.Module:
         """A copy that stays as far grown as it is."""

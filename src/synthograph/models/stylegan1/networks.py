@@ -355,13 +355,22 @@ class Discriminator(LayeredDiscriminator):
 
     def judge(self, image: Tensor, label: Tensor | None, level: int, fade: float) -> Tensor:
         """Scores of images of the size of `level`."""
+        scores, _ = self.judged(image, label, level, fade)
+        return scores
+
+    def judged(
+        self, image: Tensor, label: Tensor | None, level: int, fade: float
+    ) -> tuple[Float[Tensor, "n 1"], list[Tensor]]:
+        """Scores as `judge` gives them, and the features behind each block, the finest first."""
         image = image.contiguous(memory_format=torch.channels_last)
         x = self._read(image, level)
+        features: list[Tensor] = []
         for k in range(level, 0, -1):
             x = self.blocks[k - 1](x)
             if k == level and fade < 1:
                 x = torch.lerp(self._read(reduce(image), k - 1), x, fade)
-        return self._epilogue(x.float(), label)
+            features.append(x)
+        return self._epilogue(x.float(), label), features
 
     def layers(self) -> list[nn.Module]:
         """The layers in front of the epilogue, from the image inwards, as Freeze-D counts them."""

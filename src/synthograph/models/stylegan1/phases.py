@@ -15,6 +15,14 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from synthograph.models.base import Augment, Batch, LossTerms, Networks, NoiseMode, Phase, Stage
+from synthograph.models.spread import (
+    Pictures,
+    distances_in,
+    follow,
+    in_pairs,
+    pair_stats,
+    spread_loss,
+)
 from synthograph.models.stylegan1.config import R1_GAMMA, Loss, StyleGAN1Config
 from synthograph.models.stylegan1.networks import Discriminator, Generator, Synthesis
 from synthograph.models.stylegan2.networks import Noise
@@ -43,19 +51,26 @@ class Losses:
         """Gmain, Dmain."""
         return [
             Phase("Gmain", "G", 1, self.generator_main, self.update_style_mean),
-            Phase("Dmain", "D", 1, self.discriminator_main),
+            Phase("Dmain", "D", 1, self.discriminator_main, self.update_spread),
         ]
 
     def generator_main(self, batch: Batch) -> LossTerms:
-        """Raise the scores of synthetic images."""
+        """Raise the scores of synthetic images; and keep pairs of a class as far apart as real
+        ones, where that is asked for.
+        """
         self._grow(batch.stage)
         image, ws = self._synthesise(batch, batch.synthetic_labels, "Gmain")
-        image = self.augment(image, batch, "Gmain")
-        scores = self._scores(image, batch.synthetic_labels, batch.stage)
+        image = self._augmented(image, batch, "Gmain")
+        scores, seen = self._judged(image, batch.synthetic_labels, batch.stage)
         wasserstein = self.config.loss is Loss.WGAN_GP
         losses = [-x if wasserstein else softplus(-x) for x in scores.values()]
         total = torch.stack(losses).sum(0)
-        stats = {**self._stats("fake", scores), "Loss/G/loss": total.detach()}
+        stats = self._stats("fake", scores)
+        if wanted := self._spread(self._level(batch.stage)):
+            penalty, ratio = spread_loss(seen, batch.synthetic_labels, wanted)
+            total = total + self.config.spread_weight * penalty[:, None]
+            stats |= {"Loss/spread": penalty.detach(), "Progress/spread": ratio}
+        stats["Loss/G/loss"] = total.detach()
         return LossTerms(total.mean(), stats, batch_stats={"w": ws[:, 0].detach()})
 
     def update_style_mean(self, means: Mapping[str, Tensor]) -> None:
@@ -69,8 +84,8 @@ class Losses:
         self._grow(batch.stage)
         with torch.no_grad():
             image, _ = self._synthesise(batch, batch.labels, "Dmain")
-        synthetic = self.augment(image, batch, "Dmain/fake")
-        real = self.augment(self._reals(batch), batch, "Dmain/real")
+        synthetic = self._augmented(image, batch, "Dmain/fake")
+        real = self._augmented(self._reals(batch), batch, "Dmain/real")
         loss = self._wasserstein if self.config.loss is Loss.WGAN_GP else self._logistic
         terms = loss(batch, real, synthetic)
         growth = {"side": batch.stage.resolution, "fade": batch.stage.fade}
@@ -85,7 +100,7 @@ class Losses:
         between = torch.lerp(real, synthetic, share.to(real)[:, None, None, None])
         slopes = self._slopes(between, batch)
         low = self._scores(synthetic, batch.labels, batch.stage)
-        high = self._scores(real, batch.labels, batch.stage)
+        high, seen = self._judged(real, batch.labels, batch.stage)
         main = torch.stack([low[m] - high[m] for m in high]).sum(0)
         drift = torch.stack([x.square() for x in high.values()]).sum(0) * self.config.drift
         norms = torch.stack([g.flatten(1).norm(dim=1, keepdim=True) for g in slopes.values()])
@@ -97,7 +112,8 @@ class Losses:
             "Loss/D/reg": (penalty + drift).detach(),
             "Loss/gradient_norm": norms.detach().mean((0, 2)),
         }
-        return LossTerms((main + drift + penalty).mean(), stats)
+        total = (main + drift + penalty).mean()
+        return LossTerms(total, stats, batch_stats=self._distances(seen, batch))
 
     def _logistic(self, batch: Batch, real: Tensor, synthetic: Tensor) -> LossTerms:
         """softplus(synthetic score) + softplus(-real score), and the squared slope at real images
@@ -105,7 +121,7 @@ class Losses:
         """
         weight = R1_GAMMA if self.config.r1_gamma is None else self.config.r1_gamma
         low = self._scores(synthetic, batch.labels, batch.stage)
-        high = self._scores(real, batch.labels, batch.stage)
+        high, seen = self._judged(real, batch.labels, batch.stage)
         main = torch.stack([softplus(low[m]) + softplus(-high[m]) for m in high]).sum(0)
         stats = {
             **self._stats("fake", low),
@@ -120,7 +136,7 @@ class Losses:
             loss = main + squares * (weight / 2)
             stats["Loss/r1_penalty"] = squares.detach()
             stats["Loss/D/reg"] = (squares * (weight / 2)).detach()
-        return LossTerms(loss.mean(), stats, real_signs=signs)
+        return LossTerms(loss.mean(), stats, signs, self._distances(seen, batch))
 
     def _slopes(self, image: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Per modality the gradient of its score by the images, to be trained through."""
@@ -164,12 +180,40 @@ class Losses:
         features = synthesis.levels(ws, Noise(NoiseMode.RANDOM, noise), level)
         return synthesis.image(features, batch.stage.fade), ws
 
-    def _scores(self, image: Tensor, label: Tensor, stage: Stage) -> Scores:
+    def update_spread(self, means: Mapping[str, Tensor]) -> None:
+        """Move the mean distances of real pairs, where they are kept, towards the batch's."""
+        for name, mean in self._spread(self.generator.synthesis.growth.get()[0]).items():
+            follow(mean, means, name, self.config.spread_decay)
+
+    def _spread(self, level: int) -> dict[str, Tensor]:
+        """Mean distances of real pairs per modality, in the pictures that there are of images of
+        this level; empty without the spread loss, and where there is no picture.
+        """
+        if not self.config.spread_weight or not level:
+            return {}
+        kept = distances_in(self.networks.buffers, self.spec.modalities)
+        return {m: mean[:, -level:] for m, mean in kept.items()}
+
+    def _distances(self, seen: Pictures, batch: Batch) -> dict[str, Tensor]:
+        """What real images say of pairs."""
+        with torch.no_grad():
+            means = self._spread(self._level(batch.stage))
+            return pair_stats(seen, batch.labels, means) if means else {}
+
+    def _augmented(self, image: Tensor, batch: Batch, scope: str) -> Tensor:
+        """Augmented images; with the spread loss both of a pair alike."""
+        return self.augment(image, in_pairs(batch) if self.config.spread_weight else batch, scope)
+
+    def _judged(self, image: Tensor, label: Tensor, stage: Stage) -> tuple[Scores, Pictures]:
         level, parts = self._level(stage), self.spec.split(image)
-        return {
-            m: each.judge(parts[m], label, level, stage.fade)
+        found = {
+            m: each.judged(parts[m], label, level, stage.fade)
             for m, each in self.discriminators.items()
         }
+        return {m: x[0] for m, x in found.items()}, {m: x[1] for m, x in found.items()}
+
+    def _scores(self, image: Tensor, label: Tensor, stage: Stage) -> Scores:
+        return self._judged(image, label, stage)[0]
 
     def _stats(self, which: str, scores: Scores) -> dict[str, Tensor]:
         """Scores, the mean over modalities and, where there are several, each; and signs, where

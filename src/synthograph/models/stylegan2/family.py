@@ -12,10 +12,11 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models import base
 from synthograph.models.config import AdamConfig, ModelConfig
 from synthograph.models.mapped import MappedFamily, check_names, narrowed
+from synthograph.models.spread import kept_distances
 from synthograph.models.stylegan2 import convert, presets, transfer
 from synthograph.models.stylegan2.config import StyleGAN2Config
 from synthograph.models.stylegan2.networks import Discriminator, Generator, check_channels
-from synthograph.models.stylegan2.phases import PATH_MEAN, SPREAD, Losses
+from synthograph.models.stylegan2.phases import PATH_MEAN, Losses
 
 
 class StyleGAN2(MappedFamily):
@@ -41,9 +42,7 @@ class StyleGAN2(MappedFamily):
         )
         trained, buffers = {"G": generator, "D": discriminators}, {PATH_MEAN: torch.zeros(())}
         if own.spread_weight:
-            classes = max(len(condition.classes), 1)
-            means = torch.zeros(classes, spec.grid.doublings)
-            buffers |= {f"{SPREAD}/{m}": means.clone() for m in spec.modalities}
+            buffers |= kept_distances(spec.modalities, condition, spec.grid.doublings)
         return base.Networks(generator, discriminators, buffers, trained)
 
     def phases(

@@ -17,13 +17,20 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from synthograph.models.base import Augment, Batch, LossTerms, Networks, Phase
-from synthograph.models.spread import Pictures, follow, in_pairs, pair_stats, spread_loss
+from synthograph.models.spread import (
+    Pictures,
+    distances_in,
+    follow,
+    in_pairs,
+    pair_stats,
+    spread_loss,
+)
 from synthograph.models.stylegan2.config import GeneratorConfig, StyleGAN2Config
 from synthograph.models.stylegan2.mapping import MappingNetwork
 from synthograph.models.stylegan2.networks import Discriminator, Generator
 from synthograph.ops.convolution import features_only
 
-PATH_MEAN, SPREAD = "path_length_mean", "spread"
+PATH_MEAN = "path_length_mean"
 
 
 def drawn(batch: Batch, stream: str, *shape: int) -> Tensor:
@@ -216,7 +223,7 @@ class Losses(StyleLosses):
         """Mean distances of real pairs per modality; empty without the spread loss."""
         if not self.config.spread_weight:
             return {}
-        return {m: self.networks.buffers[f"{SPREAD}/{m}"] for m in self.spec.modalities}
+        return distances_in(self.networks.buffers, self.spec.modalities)
 
     def _augmented(self, image: Tensor, batch: Batch, scope: str) -> Tensor:
         """Augmented images; with the spread loss both of a pair alike."""
