@@ -97,8 +97,8 @@ class StyleGAN1Config(ModelConfig):
         if self.loss is Loss.WGAN_GP and self.r1_gamma is not None:
             raise SettingError(
                 "r1_gamma",
-                "has no effect with the loss wgan-gp: set model.gradient_penalty, or model.loss="
-                "logistic",
+                "has no effect with the loss wgan-gp: make it null and set model.gradient_penalty, "
+                "or take model.loss=logistic",
                 value=f"{self.r1_gamma:g}",
             )
         return self
