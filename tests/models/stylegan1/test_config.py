@@ -67,6 +67,10 @@ def test_tables_are_read_at_the_side_or_below() -> None:
         ({"final_dimension": 512}, "final_dimension': must be one of 4, .* got 512"),
         ({"start_dimension": 32, "final_dimension": 8}, "must be at least start_dimension, which"),
         ({"r1_gamma": 1.0}, "r1_gamma': has no effect with the loss wgan-gp: .*, got 1$"),
+        (
+            {"start_dimension": 4, "final_dimension": 4, "spread_weight": 2.0},
+            "spread_weight': must be 0 for images this small: .* got 2",
+        ),
         ({"channel_base": 64}, "channel_base': must be at least 256, .* got 64"),
         ({"batch_scale": {}}, "batch_scale"),
         ({"rate_scale": {"0": 1}}, "rate_scale"),
@@ -90,3 +94,10 @@ def test_names_that_all_families_have() -> None:
     assert small == preset("tiny-progressive", KNEE)
     sizes = range(4, 1 + max(KNEE.grid.sides))
     assert small["model"]["start_dimension"] in sizes
+
+
+def test_the_small_preset_fits_the_smallest_images() -> None:
+    """Which have no features to compare."""
+    for side, weight in ((4, 0.0), (8, 2.0)):
+        spec = ImageSpec(height=side, width=side, modalities={"image": 1})
+        assert run(spec, "tiny-progressive").model.tree()["spread_weight"] == weight
