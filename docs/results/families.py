@@ -106,14 +106,19 @@ def measure(given: argparse.Namespace) -> None:
     judges, test = Judges(given), open_rows(f"{given.archive}:test")
     real, classes = described(test.images, judges), test.archive.info.classes
     for path in given.snapshots:
-        if str(path) in known:
+        what = f"{path}{' without noise' * given.no_noise}"
+        if what in known:
             continue
         snapshot = load(path)
+        if given.no_noise:
+            for name, strength in snapshot.generator.named_parameters():
+                if name.endswith("noise_strength"):
+                    torch.nn.init.zeros_(strength)
         fake = synthetic_images(
             snapshot, drawn_like(given, test), COUNT, seed=0, device="cpu", batch=BATCH
         )
         found = line(real, described(fake, judges), judges, classes)
-        keep(given.out, {"what": str(path), "images": snapshot.info.images_seen, **found})
+        keep(given.out, {"what": what, "images": snapshot.info.images_seen, **found})
 
 
 def drawn_like(given: argparse.Namespace, test: ArchiveRows) -> Sequence:
@@ -195,6 +200,7 @@ def main() -> None:
         own.add_argument("archive", type=Path)
         if verb is measure:
             own.add_argument("snapshots", type=Path, nargs="+")
+            own.add_argument("--no-noise", action="store_true", help="without noise inputs")
             own.add_argument("--labels", type=Path, help="archive of a network's own classes")
         own.add_argument("--classifier", type=Path)
         own.add_argument("--autoencoder", type=Path)

@@ -45,8 +45,10 @@ def batch_of(stage: Stage) -> Batch:
 class Plain:
     """The same step in float64."""
 
-    def __init__(self, networks: Networks, batch: Batch, mixing: float) -> None:
-        self.batch, self.mixing = batch, mixing
+    def __init__(
+        self, networks: Networks, batch: Batch, mixing: float, *, pairs: bool = False
+    ) -> None:
+        self.batch, self.mixing, self.pairs = batch, mixing, pairs
         self.level = [8, 16].index(batch.stage.resolution)
         self.fade = batch.stage.fade
         self.generator = plain.doubles(networks.generator)
@@ -70,6 +72,8 @@ class Plain:
                 ws[i, int(places[i]) :] = second[i]
         sizes = [size for size in SIZES[: self.level + 1] for _ in range(2)]
         maps = self.numbers(f"{phase}/noise", sum(h * w for h, w in sizes))
+        if self.pairs and phase == "Gmain":
+            maps = maps[::2].repeat_interleave(2, 0)
         noise = [
             part.reshape(COUNT, *size)
             for part, size in zip(maps.split([h * w for h, w in sizes], 1), sizes, strict=True)
@@ -160,7 +164,7 @@ def test_the_spread_loss_agrees_with_a_plain_writing_out(loss: str, stage: Stage
     networks, config = made(loss=loss, style_mixing=0.5, spread_weight=5.0, spread_decay=0.5)
     labels = torch.eye(2)[[0, 0, 1, 1, 0, 0]]
     batch = replace(batch_of(stage), labels=labels, synthetic_labels=labels.flip(0))
-    same = Plain(networks, batch, 0.5)
+    same = Plain(networks, batch, 0.5, pairs=True)
     painter, critic = StyleGAN1().phases(networks, config, lambda images, batch, scope: images)
 
     def distances(images: Tensor, m: str, label: Tensor) -> Tensor:

@@ -56,10 +56,12 @@ class Losses:
 
     def generator_main(self, batch: Batch) -> LossTerms:
         """Raise the scores of synthetic images; and keep pairs of a class as far apart as real
-        ones, where that is asked for.
+        ones, where that is asked for. Both of a pair have the same noise then, or the noise would
+        keep them apart, not the latents.
         """
         self._grow(batch.stage)
-        image, ws = self._synthesise(batch, batch.synthetic_labels, "Gmain")
+        noise_of = in_pairs(batch) if self.config.spread_weight else batch
+        image, ws = self._synthesise(batch, batch.synthetic_labels, "Gmain", noise_of)
         image = self._augmented(image, batch, "Gmain")
         scores, seen = self._judged(image, batch.synthetic_labels, batch.stage)
         wasserstein = self.config.loss is Loss.WGAN_GP
@@ -83,7 +85,7 @@ class Losses:
         """Tell real from synthetic images of the same labels, with the penalty of the loss."""
         self._grow(batch.stage)
         with torch.no_grad():
-            image, _ = self._synthesise(batch, batch.labels, "Dmain")
+            image, _ = self._synthesise(batch, batch.labels, "Dmain", batch)
         synthetic = self._augmented(image, batch, "Dmain/fake")
         real = self._augmented(self._reals(batch), batch, "Dmain/real")
         loss = self._wasserstein if self.config.loss is Loss.WGAN_GP else self._logistic
@@ -166,17 +168,17 @@ class Losses:
         )
 
     def _synthesise(
-        self, batch: Batch, labels: Tensor, phase: str
+        self, batch: Batch, labels: Tensor, phase: str, noise_of: Batch
     ) -> tuple[Tensor, Float[Tensor, "n s w"]]:
-        """Images at the size of the stage, with fresh noise, and their styles; row 0 is never a
-        mixed one.
+        """Images at the size of the stage, with fresh noise by the numbers of `noise_of`, and their
+        styles; row 0 is never a mixed one.
         """
         level, generator = self._level(batch.stage), self.generator
         share, rows = self.config.style_mixing, 2 * level + 2
         ws = mixed_styles(generator.mapping, batch, labels, phase, share, rows)
         synthesis = generator.synthesis
         pixels = sum(height * width for height, width in synthesis.noise_shapes[:rows])
-        noise = drawn(batch, f"{phase}/noise", pixels)
+        noise = drawn(noise_of, f"{phase}/noise", pixels)
         features = synthesis.levels(ws, Noise(NoiseMode.RANDOM, noise), level)
         return synthesis.image(features, batch.stage.fade), ws
 
