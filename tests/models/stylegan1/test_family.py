@@ -24,7 +24,7 @@ class TestWassersteinLoss(FamilyContract):
     kind = StyleGAN1()
     settings = {
         "augment": {"mode": "fixed"},
-        "model": {**SMALL, "loss": "wgan-gp", "spread_weight": 5.0},
+        "model": {**SMALL, "loss": "wgan-gp", "r1_gamma": None, "spread_weight": 5.0},
         "training": {"kimg": 0.048, "batch": 4, "batch_gpu": 2},
     }
 
