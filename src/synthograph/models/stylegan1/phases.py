@@ -60,9 +60,9 @@ class Losses:
         keep them apart, not the latents.
         """
         self._grow(batch.stage)
-        noise_of = in_pairs(batch) if self.config.spread_weight else batch
-        image, ws = self._synthesise(batch, batch.synthetic_labels, "Gmain", noise_of)
-        image = self._augmented(image, batch, "Gmain")
+        alike = self._alike(batch)
+        image, ws = self._synthesise(batch, batch.synthetic_labels, "Gmain", noise_of=alike)
+        image = self.augment(image, alike, "Gmain")
         scores, seen = self._judged(image, batch.synthetic_labels, batch.stage)
         wasserstein = self.config.loss is Loss.WGAN_GP
         losses = [-x if wasserstein else softplus(-x) for x in scores.values()]
@@ -85,9 +85,9 @@ class Losses:
         """Tell real from synthetic images of the same labels, with the penalty of the loss."""
         self._grow(batch.stage)
         with torch.no_grad():
-            image, _ = self._synthesise(batch, batch.labels, "Dmain", batch)
-        synthetic = self._augmented(image, batch, "Dmain/fake")
-        real = self._augmented(self._reals(batch), batch, "Dmain/real")
+            image, _ = self._synthesise(batch, batch.labels, "Dmain", noise_of=batch)
+        synthetic = self.augment(image, self._alike(batch), "Dmain/fake")
+        real = self.augment(self._reals(batch), self._alike(batch), "Dmain/real")
         loss = self._wasserstein if self.config.loss is Loss.WGAN_GP else self._logistic
         terms = loss(batch, real, synthetic)
         growth = {"side": batch.stage.resolution, "fade": batch.stage.fade}
@@ -168,7 +168,7 @@ class Losses:
         )
 
     def _synthesise(
-        self, batch: Batch, labels: Tensor, phase: str, noise_of: Batch
+        self, batch: Batch, labels: Tensor, phase: str, *, noise_of: Batch
     ) -> tuple[Tensor, Float[Tensor, "n s w"]]:
         """Images at the size of the stage, with fresh noise by the numbers of `noise_of`, and their
         styles; row 0 is never a mixed one.
@@ -202,9 +202,9 @@ class Losses:
             means = self._spread(self._level(batch.stage))
             return pair_stats(seen, batch.labels, means) if means else {}
 
-    def _augmented(self, image: Tensor, batch: Batch, scope: str) -> Tensor:
-        """Augmented images; with the spread loss both of a pair alike."""
-        return self.augment(image, in_pairs(batch) if self.config.spread_weight else batch, scope)
+    def _alike(self, batch: Batch) -> Batch:
+        """The batch; with the spread loss one number for both images of a pair."""
+        return in_pairs(batch) if self.config.spread_weight else batch
 
     def _judged(self, image: Tensor, label: Tensor, stage: Stage) -> tuple[Scores, Pictures]:
         level, parts = self._level(stage), self.spec.split(image)
