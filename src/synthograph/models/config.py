@@ -81,3 +81,19 @@ class ModelConfig(Config):
     def has_noise(self) -> bool:
         """Whether images take noise of their own, beside the latent."""
         return False
+
+
+class SpreadConfig(ModelConfig):
+    """What a family has that may keep pairs of a class apart (`models.spread`)."""
+
+    spread_weight: float = pydantic.Field(
+        0.0, ge=0, description="weight of the spread loss, 0 for none; batches are of pairs with it"
+    )
+    spread_decay: float = pydantic.Field(
+        0.95, ge=0, lt=1, description="decay of the mean distance of real pairs, per step"
+    )
+
+    @property
+    def images_alike(self) -> int:
+        """Two with the spread loss, which compares pairs of one class."""
+        return PAIR if self.spread_weight else 1

@@ -12,11 +12,12 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn.functional import one_hot, relu
 
+from synthograph.core.errors import SettingError
 from synthograph.models.base import Batch, Condition
 from synthograph.models.config import PAIR
 
 Pictures = Mapping[str, Sequence[Tensor]]
-"""Modality -> pictures [n, c, h, w] of the same images."""
+"""Modality -> pictures [n, c, h, w] of the same images, the finest first."""
 
 # n image, l picture, y class
 
@@ -32,12 +33,78 @@ def kept_distances(
 def distances_in(
     buffers: Mapping[str, Tensor], modalities: Iterable[str]
 ) -> dict[str, Float[Tensor, "y l"]]:
-    """These buffers by modality."""
-    return {m: buffers[_buffer(m)] for m in modalities}
+    """Those of these buffers that are such means, by modality."""
+    return {m: buffers[_buffer(m)] for m in modalities if _buffer(m) in buffers}
 
 
 def _buffer(modality: str) -> str:
     return f"spread/{modality}"
+
+
+def check_pictures(weight: float, pictures: int) -> None:
+    """Refuse the loss where there is no picture to compare images in.
+
+    Raises:
+        SettingError: there is none, and a weight.
+    """
+    if weight and not pictures:
+        rule = "must be 0 for images this small: there are no features to compare"
+        raise SettingError("spread_weight", rule, value=str(weight))
+
+
+class SpreadLoss:
+    """The loss of one training; of weight 0 it adds nothing and follows nothing.
+
+    Args:
+        weight: of the loss.
+        decay: of the mean distances, per step.
+        kept: mean distances of real pairs by modality, which change. Networks that grow have fewer
+            pictures at first, those of the last columns.
+    """
+
+    def __init__(
+        self, weight: float, decay: float, kept: Mapping[str, Float[Tensor, "y l"]]
+    ) -> None:
+        self.weight, self.decay, self._kept = weight, decay, kept
+
+    def alike(self, batch: Batch) -> Batch:
+        """The batch, in which both images of a pair have the same random numbers."""
+        return in_pairs(batch) if self.weight else batch
+
+    def of_synthetic(
+        self, pictures: Pictures, labels: Tensor
+    ) -> tuple[Float[Tensor, " n"], dict[str, Tensor]]:
+        """The weighted loss of every image, and its statistics."""
+        wanted = self._wanted(pictures)
+        if not wanted:
+            return torch.zeros(len(labels), device=labels.device), {}
+        loss, ratio = spread_loss(pictures, labels, wanted)
+        return self.weight * loss, {"Loss/spread": loss.detach(), "Progress/spread": ratio}
+
+    @torch.no_grad()
+    def of_real(self, pictures: Pictures, labels: Tensor) -> dict[str, Tensor]:
+        """What real images say of pairs, as `LossTerms.batch_stats`."""
+        wanted = self._wanted(pictures)
+        return pair_stats(pictures, labels, wanted) if wanted else {}
+
+    def update(
+        self, means: Mapping[str, Tensor], units: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Move the mean distances towards those of a batch.
+
+        Args:
+            means: batch means of what `of_real` gave.
+            units: factors of the batch's distances, by modality.
+        """
+        for name, mean in self._kept.items() if "share" in means else ():
+            seen = means[_buffer(name)].shape[-1]
+            follow(mean[:, -seen:], means, name, self.decay, (units or {}).get(name, 1.0))
+
+    def _wanted(self, pictures: Pictures) -> dict[str, Float[Tensor, "y l"]]:
+        """Mean distances in these pictures; empty without the loss, and without a picture."""
+        if not self.weight or not all(pictures.values()):
+            return {}
+        return {m: self._kept[m][:, -len(seen) :] for m, seen in pictures.items()}
 
 
 def in_pairs(batch: Batch) -> Batch:

@@ -195,7 +195,7 @@ def test_the_spread_loss_agrees_with_a_plain_writing_out(published, judge64) -> 
         return [gap.sqrt() for gap in gaps]
 
     found = pairs.discriminator_main(batch).batch_stats
-    pairs.update_spread({name: rows.mean(0) for name, rows in found.items()})
+    pairs.spread.update({name: rows.mean(0) for name, rows in found.items()})
     real = distances64(batch.reals.double(), label)
     kept = buffers["spread/image"]
     torch.testing.assert_close(kept.double(), torch.stack(real, 1), rtol=1e-4, atol=1e-6)

@@ -14,7 +14,7 @@ from torch.nn.functional import relu
 from synthograph.models.base import Augment, Batch, LossTerms, Networks, Phase
 from synthograph.models.projected.config import ProjectedConfig
 from synthograph.models.projected.networks import Discriminator, input_size, strides_of
-from synthograph.models.spread import follow, in_pairs, pair_stats, spread_loss
+from synthograph.models.spread import SpreadLoss, in_pairs
 from synthograph.models.stylegan2.phases import StyleLosses
 
 Mixed = dict[str, list[Tensor]]
@@ -29,6 +29,8 @@ class Losses(StyleLosses):
     def __init__(self, networks: Networks, config: ProjectedConfig, augment: Augment) -> None:
         super().__init__(networks, config, augment)
         self.heads = cast(Mapping[str, Discriminator], dict(networks.discriminators.items()))
+        kept = {m: head.spread for m, head in self.heads.items()}
+        self.spread = SpreadLoss(config.spread_weight, config.spread_decay, kept)
 
     def phases(self) -> list[Phase]:
         """The generator first: its images and their features are left to the other phase."""
@@ -44,13 +46,9 @@ class Losses(StyleLosses):
         batch.keep("mixed", [x for m in self.spec.modalities for x in mixed[m]])
         logits = self._logits(mixed, batch.synthetic_labels)
         score = torch.stack([each.mean(1) for m in logits for each in logits[m]]).mean(0)
-        total = -score * len(logits)
-        stats = self._scores("fake", logits)
-        if self.config.spread_weight:
-            penalty, ratio = spread_loss(mixed, batch.synthetic_labels, self._spread)
-            total = total + self.config.spread_weight * penalty
-            stats |= {"Loss/spread": penalty.detach(), "Progress/spread": ratio}
-        stats["Loss/G/loss"] = total.detach()
+        spread, told = self.spread.of_synthetic(mixed, batch.synthetic_labels)
+        total = spread - score * len(logits)
+        stats = {**self._scores("fake", logits), **told, "Loss/G/loss": total.detach()}
         return LossTerms(total.mean(), stats, batch_stats={"w": ws[:, 0].detach()})
 
     def discriminator_main(self, batch: Batch) -> LossTerms:
@@ -74,20 +72,19 @@ class Losses(StyleLosses):
             f"power/{m}": torch.stack([x.float().square().mean((1, 2, 3)) for x in pictures], 1)
             for m, pictures in real.items()
         }
-        if self.config.pairs:
-            found |= pair_stats(real, batch.labels, self._spread)
+        found |= self.spread.of_real(real, batch.labels)
         return LossTerms(total.mean(), stats, signs, found)
 
     def update_discriminators(self, means: Mapping[str, Tensor]) -> None:
         """Spectral norms, and what real images say of pairs and of the scale of the pictures."""
+        units: dict[str, Tensor] = {}
         for name, each in self.heads.items():
             each.iterate()
             known, found = each.scale != 0, means[f"power/{name}"]
             each.scale.copy_(torch.where(known, each.scale, found.clamp(min=1e-12).rsqrt()))
-            if self.config.pairs:
-                # distances of the very first batch are in the units of before the scale was known
-                unit = torch.where(known, 1.0, each.scale)
-                follow(each.spread, means, name, self.config.spread_decay, unit)
+            # distances of the very first batch are in the units of before the scale was known
+            units[name] = torch.where(known, 1.0, each.scale)
+        self.spread.update(means, units)
 
     def _kept(self, batch: Batch) -> Mixed:
         """What the generator's phase left; computed anew where it left nothing."""
@@ -106,11 +103,6 @@ class Losses(StyleLosses):
         size, strides, taps = self._size, strides_of(self.config), self.networks.taps
         assert taps is not None, "training hands them over"
         return {m: self.heads[m].mixed(taps(part, size, strides)) for m, part in parts.items()}
-
-    @property
-    def _spread(self) -> dict[str, Tensor]:
-        """Mean distances of real pairs per modality."""
-        return {m: head.spread for m, head in self.heads.items()}
 
     @property
     def _size(self) -> tuple[int, int]:

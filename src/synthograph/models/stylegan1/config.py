@@ -8,7 +8,7 @@ import pydantic
 
 from synthograph.core.errors import SettingError
 from synthograph.core.spec import ImageSpec
-from synthograph.models.config import MAX_WIDTH, PAIR, AdamConfig, ModelConfig
+from synthograph.models.config import MAX_WIDTH, AdamConfig, SpreadConfig
 
 MAX_BASE = 1 << 20
 """Largest `channel_base`, 64 times the published one."""
@@ -26,7 +26,7 @@ class Loss(enum.StrEnum):
     LOGISTIC = "logistic"
 
 
-class StyleGAN1Config(ModelConfig):
+class StyleGAN1Config(SpreadConfig):
     """Networks, loss, stages and optimisers."""
 
     family: Literal["stylegan1"] = pydantic.Field("stylegan1", description="kind of model")
@@ -75,12 +75,6 @@ class StyleGAN1Config(ModelConfig):
     r1_gamma: float | None = pydantic.Field(
         None, ge=0, description=f"weight of the R1 penalty (logistic), {R1_GAMMA:g} unless given"
     )
-    spread_weight: float = pydantic.Field(
-        0.0, ge=0, description="weight of the spread loss, 0 for none; batches are of pairs with it"
-    )
-    spread_decay: float = pydantic.Field(
-        0.95, ge=0, lt=1, description="decay of the mean distance of real pairs, per step"
-    )
     style_mixing: float = pydantic.Field(
         0.9, ge=0, le=1, description="share of images made from two latents"
     )
@@ -107,11 +101,6 @@ class StyleGAN1Config(ModelConfig):
     def group_size(self) -> int:
         """Images that share a minibatch standard deviation."""
         return self.mbstd_group
-
-    @property
-    def images_alike(self) -> int:
-        """Two with the spread loss, which compares pairs of one class."""
-        return PAIR if self.spread_weight else 1
 
     @property
     def has_noise(self) -> bool:

@@ -10,7 +10,7 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models import base
 from synthograph.models.config import ModelConfig
 from synthograph.models.mapped import MappedFamily, check_names, narrowed
-from synthograph.models.spread import kept_distances
+from synthograph.models.spread import check_pictures, kept_distances
 from synthograph.models.stylegan1 import presets, transfer
 from synthograph.models.stylegan1.config import (
     StyleGAN1Config,
@@ -95,9 +95,7 @@ class StyleGAN1(MappedFamily):
         if own.channel_base < side:
             rule = f"must be at least {side}, the last longer side, or that level has no channels"
             raise SettingError("channel_base", rule, value=str(own.channel_base))
-        if own.spread_weight and not finest:
-            rule = "must be 0 for images this small: there are no features to compare"
-            raise SettingError("spread_weight", rule, value=str(own.spread_weight))
+        check_pictures(own.spread_weight, finest)
 
     def portable(self, generator: nn.Module) -> nn.Module:
         """A copy that stays as far grown as it is."""

@@ -15,14 +15,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from synthograph.models.base import Augment, Batch, LossTerms, Networks, NoiseMode, Phase, Stage
-from synthograph.models.spread import (
-    Pictures,
-    distances_in,
-    follow,
-    in_pairs,
-    pair_stats,
-    spread_loss,
-)
+from synthograph.models.spread import Pictures, SpreadLoss, distances_in
 from synthograph.models.stylegan1.config import R1_GAMMA, Loss, StyleGAN1Config
 from synthograph.models.stylegan1.networks import Discriminator, Generator, Synthesis
 from synthograph.models.stylegan2.networks import Noise
@@ -42,6 +35,8 @@ class Losses:
         assert isinstance(generator, Generator), "the family builds its own generator"
         self.networks, self.config, self.augment = networks, config, augment
         self.generator, self.spec, self.sides = generator, generator.spec, generator.spec.grid.sides
+        kept = distances_in(networks.buffers, self.spec.modalities)
+        self.spread = SpreadLoss(config.spread_weight, config.spread_decay, kept)
         self.discriminators: dict[str, Discriminator] = {}
         for name, each in discriminators.items():
             assert isinstance(each, Discriminator), "and its own discriminators"
@@ -51,7 +46,7 @@ class Losses:
         """Gmain, Dmain."""
         return [
             Phase("Gmain", "G", 1, self.generator_main, self.update_style_mean),
-            Phase("Dmain", "D", 1, self.discriminator_main, self.update_spread),
+            Phase("Dmain", "D", 1, self.discriminator_main, self.spread.update),
         ]
 
     def generator_main(self, batch: Batch) -> LossTerms:
@@ -60,19 +55,15 @@ class Losses:
         keep them apart, not the latents.
         """
         self._grow(batch.stage)
-        alike = self._alike(batch)
+        alike = self.spread.alike(batch)
         image, ws = self._synthesise(batch, batch.synthetic_labels, "Gmain", noise_of=alike)
         image = self.augment(image, alike, "Gmain")
         scores, seen = self._judged(image, batch.synthetic_labels, batch.stage)
         wasserstein = self.config.loss is Loss.WGAN_GP
         losses = [-x if wasserstein else softplus(-x) for x in scores.values()]
-        total = torch.stack(losses).sum(0)
-        stats = self._stats("fake", scores)
-        if wanted := self._spread(self._level(batch.stage)):
-            penalty, ratio = spread_loss(seen, batch.synthetic_labels, wanted)
-            total = total + self.config.spread_weight * penalty[:, None]
-            stats |= {"Loss/spread": penalty.detach(), "Progress/spread": ratio}
-        stats["Loss/G/loss"] = total.detach()
+        spread, told = self.spread.of_synthetic(seen, batch.synthetic_labels)
+        total = torch.stack(losses).sum(0) + spread[:, None]
+        stats = {**self._stats("fake", scores), **told, "Loss/G/loss": total.detach()}
         return LossTerms(total.mean(), stats, batch_stats={"w": ws[:, 0].detach()})
 
     def update_style_mean(self, means: Mapping[str, Tensor]) -> None:
@@ -86,8 +77,9 @@ class Losses:
         self._grow(batch.stage)
         with torch.no_grad():
             image, _ = self._synthesise(batch, batch.labels, "Dmain", noise_of=batch)
-        synthetic = self.augment(image, self._alike(batch), "Dmain/fake")
-        real = self.augment(self._reals(batch), self._alike(batch), "Dmain/real")
+        alike = self.spread.alike(batch)
+        synthetic = self.augment(image, alike, "Dmain/fake")
+        real = self.augment(self._reals(batch), alike, "Dmain/real")
         loss = self._wasserstein if self.config.loss is Loss.WGAN_GP else self._logistic
         terms = loss(batch, real, synthetic)
         growth = {"side": batch.stage.resolution, "fade": batch.stage.fade}
@@ -115,7 +107,7 @@ class Losses:
             "Loss/gradient_norm": norms.detach().mean((0, 2)),
         }
         total = (main + drift + penalty).mean()
-        return LossTerms(total, stats, batch_stats=self._distances(seen, batch))
+        return LossTerms(total, stats, batch_stats=self.spread.of_real(seen, batch.labels))
 
     def _logistic(self, batch: Batch, real: Tensor, synthetic: Tensor) -> LossTerms:
         """softplus(synthetic score) + softplus(-real score), and the squared slope at real images
@@ -138,7 +130,7 @@ class Losses:
             loss = main + squares * (weight / 2)
             stats["Loss/r1_penalty"] = squares.detach()
             stats["Loss/D/reg"] = (squares * (weight / 2)).detach()
-        return LossTerms(loss.mean(), stats, signs, self._distances(seen, batch))
+        return LossTerms(loss.mean(), stats, signs, self.spread.of_real(seen, batch.labels))
 
     def _slopes(self, image: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Per modality the gradient of its score by the images, to be trained through."""
@@ -181,30 +173,6 @@ class Losses:
         noise = drawn(noise_of, f"{phase}/noise", pixels)
         features = synthesis.levels(ws, Noise(NoiseMode.RANDOM, noise), level)
         return synthesis.image(features, batch.stage.fade), ws
-
-    def update_spread(self, means: Mapping[str, Tensor]) -> None:
-        """Move the mean distances of real pairs, where they are kept, towards the batch's."""
-        for name, mean in self._spread(self.generator.synthesis.growth.get()[0]).items():
-            follow(mean, means, name, self.config.spread_decay)
-
-    def _spread(self, level: int) -> dict[str, Tensor]:
-        """Mean distances of real pairs per modality, in the pictures that there are of images of
-        this level; empty without the spread loss, and where there is no picture.
-        """
-        if not self.config.spread_weight or not level:
-            return {}
-        kept = distances_in(self.networks.buffers, self.spec.modalities)
-        return {m: mean[:, -level:] for m, mean in kept.items()}
-
-    def _distances(self, seen: Pictures, batch: Batch) -> dict[str, Tensor]:
-        """What real images say of pairs."""
-        with torch.no_grad():
-            means = self._spread(self._level(batch.stage))
-            return pair_stats(seen, batch.labels, means) if means else {}
-
-    def _alike(self, batch: Batch) -> Batch:
-        """The batch; with the spread loss one number for both images of a pair."""
-        return in_pairs(batch) if self.config.spread_weight else batch
 
     def _judged(self, image: Tensor, label: Tensor, stage: Stage) -> tuple[Scores, Pictures]:
         level, parts = self._level(stage), self.spec.split(image)

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 import pydantic
 
-from synthograph.models.config import MAX_WIDTH, PAIR, AdamConfig, ModelConfig
+from synthograph.models.config import MAX_WIDTH, AdamConfig, ModelConfig, SpreadConfig
 
 MAX_BASE = 1 << 20
 """Largest `channel_base`, 32 times the published one: 1024 channels at a side of 1024."""
@@ -64,7 +64,7 @@ class GeneratorConfig(ModelConfig):
         return self.noise
 
 
-class StyleGAN2Config(GeneratorConfig):
+class StyleGAN2Config(SpreadConfig, GeneratorConfig):
     """Networks, loss weights and optimisers."""
 
     family: Literal["stylegan2"] = pydantic.Field("stylegan2", description="kind of model")
@@ -112,12 +112,6 @@ class StyleGAN2Config(GeneratorConfig):
     )
     path_interval: int = pydantic.Field(4, ge=1, description="steps between path-length penalties")
     path_decay: float = pydantic.Field(0.01, gt=0, le=1, description="rate of the mean path length")
-    spread_weight: float = pydantic.Field(
-        0.0, ge=0, description="weight of the spread loss, 0 for none; batches are of pairs with it"
-    )
-    spread_decay: float = pydantic.Field(
-        0.95, ge=0, lt=1, description="decay of the mean distance of real pairs, per step"
-    )
     penalty_precision: Literal["blocks", "fp32"] = pydantic.Field(
         "blocks", description="arithmetic inside penalties: that of the blocks, or fp32"
     )
@@ -140,8 +134,3 @@ class StyleGAN2Config(GeneratorConfig):
     def group_size(self) -> int:
         """Images that share a minibatch standard deviation."""
         return self.mbstd_group
-
-    @property
-    def images_alike(self) -> int:
-        """Two with the spread loss, which compares pairs of one class."""
-        return PAIR if self.spread_weight else 1

@@ -12,7 +12,7 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models import base
 from synthograph.models.config import AdamConfig, ModelConfig
 from synthograph.models.mapped import MappedFamily, check_names, narrowed
-from synthograph.models.spread import kept_distances
+from synthograph.models.spread import check_pictures, kept_distances
 from synthograph.models.stylegan2 import convert, presets, transfer
 from synthograph.models.stylegan2.config import StyleGAN2Config
 from synthograph.models.stylegan2.networks import Discriminator, Generator, check_channels
@@ -73,9 +73,7 @@ class StyleGAN2(MappedFamily):
                     near = nearest(name, spec.modalities)
                     raise SettingError(f"{setting}.{name}", near, unknown=True)
         check_channels(spec, own)
-        if own.spread_weight and not spec.grid.doublings:
-            rule = "must be 0 for images this small: there are no features to compare"
-            raise SettingError("spread_weight", rule, value=str(own.spread_weight))
+        check_pictures(own.spread_weight, spec.grid.doublings)
 
     def from_checkpoint(self, content: object) -> base.ImportedModel | None:
         """Networks of a published snapshot."""

@@ -17,14 +17,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from synthograph.models.base import Augment, Batch, LossTerms, Networks, Phase
-from synthograph.models.spread import (
-    Pictures,
-    distances_in,
-    follow,
-    in_pairs,
-    pair_stats,
-    spread_loss,
-)
+from synthograph.models.spread import Pictures, SpreadLoss, distances_in
 from synthograph.models.stylegan2.config import GeneratorConfig, StyleGAN2Config
 from synthograph.models.stylegan2.mapping import MappingNetwork
 from synthograph.models.stylegan2.networks import Discriminator, Generator
@@ -108,6 +101,8 @@ class Losses(StyleLosses):
     def __init__(self, networks: Networks, config: StyleGAN2Config, augment: Augment) -> None:
         super().__init__(networks, config, augment)
         self.judges = cast(Mapping[str, Discriminator], dict(networks.discriminators.items()))
+        kept = distances_in(networks.buffers, self.spec.modalities)
+        self.spread = SpreadLoss(config.spread_weight, config.spread_decay, kept)
 
     def phases(self) -> list[Phase]:
         """All phases of a step, in order; a penalty of weight 0 has none."""
@@ -117,7 +112,7 @@ class Losses(StyleLosses):
             phases.append(
                 Phase("Greg", "G", config.path_interval, self.path_length, self.update_path_mean)
             )
-        phases.append(Phase("Dmain", "D", 1, self.discriminator_main, self.update_spread))
+        phases.append(Phase("Dmain", "D", 1, self.discriminator_main, self.spread.update))
         if config.r1_gamma:
             phases.append(Phase("Dreg", "D", config.r1_interval, self.r1))
         return phases
@@ -127,17 +122,13 @@ class Losses(StyleLosses):
         of a class as far apart as real ones, where that is asked for.
         """
         image, ws = self._synthesise(batch, "Gmain")
-        seen = self._augmented(image, batch, "Gmain")
+        seen = self.augment(image, self.spread.alike(batch), "Gmain")
         logits, features = self._judged(seen, batch.synthetic_labels)
         weights = self.config.modality_weights
         losses = {m: softplus(-x) * weights.get(m, 1.0) for m, x in logits.items()}
-        total = torch.stack(list(losses.values())).sum(0)
-        stats = self._scores("fake", logits)
-        if self.config.spread_weight:
-            penalty, ratio = spread_loss(features, batch.synthetic_labels, self._spread)
-            total = total + self.config.spread_weight * penalty[:, None]
-            stats |= {"Loss/spread": penalty.detach(), "Progress/spread": ratio}
-        stats["Loss/G/loss"] = total.detach()
+        spread, told = self.spread.of_synthetic(features, batch.synthetic_labels)
+        total = torch.stack(list(losses.values())).sum(0) + spread[:, None]
+        stats = {**self._scores("fake", logits), **told, "Loss/G/loss": total.detach()}
         return LossTerms(total.mean(), stats, batch_stats={"w": ws[:, 0].detach()})
 
     def path_length(self, batch: Batch) -> LossTerms:
@@ -173,9 +164,10 @@ class Losses(StyleLosses):
         """Distinguish real from synthetic: softplus(synthetic logit) + softplus(-real logit)."""
         with torch.no_grad():
             image, _ = self._synthesise(batch, "Dmain")
-        seen = self._augmented(image, batch, "Dmain/fake")
+        alike = self.spread.alike(batch)
+        seen = self.augment(image, alike, "Dmain/fake")
         synthetic, _ = self._judged(seen, batch.synthetic_labels)
-        seen = self._augmented(batch.reals, batch, "Dmain/real")
+        seen = self.augment(batch.reals, alike, "Dmain/real")
         real, features = self._judged(seen, batch.labels)
         losses = [softplus(synthetic[m]) + softplus(-real[m]) for m in real]
         total = torch.stack(losses).sum(0)
@@ -185,16 +177,7 @@ class Losses(StyleLosses):
             "Loss/D/loss": total.detach(),
         }
         signs = torch.cat(list(real.values()), dim=1).detach().sign().mean(1)
-        distances: dict[str, Tensor] = {}
-        if self.config.spread_weight:
-            with torch.no_grad():
-                distances = pair_stats(features, batch.labels, self._spread)
-        return LossTerms(total.mean(), stats, signs, distances)
-
-    def update_spread(self, means: Mapping[str, Tensor]) -> None:
-        """Move the mean distances of real pairs, where they are kept, towards the batch's."""
-        for name, mean in self._spread.items():
-            follow(mean, means, name, self.config.spread_decay)
+        return LossTerms(total.mean(), stats, signs, self.spread.of_real(features, batch.labels))
 
     def r1(self, batch: Batch) -> LossTerms:
         """Penalise the squared gradient of the logits with respect to the real images before
@@ -217,17 +200,6 @@ class Losses(StyleLosses):
         if len(penalties) > 1:
             stats |= {f"Loss/r1_penalty/{m}": x.detach() for m, x in penalties.items()}
         return LossTerms(weighted.mean() * self.config.r1_interval, stats)
-
-    @property
-    def _spread(self) -> dict[str, Tensor]:
-        """Mean distances of real pairs per modality; empty without the spread loss."""
-        if not self.config.spread_weight:
-            return {}
-        return distances_in(self.networks.buffers, self.spec.modalities)
-
-    def _augmented(self, image: Tensor, batch: Batch, scope: str) -> Tensor:
-        """Augmented images; with the spread loss both of a pair alike."""
-        return self.augment(image, in_pairs(batch) if self.config.spread_weight else batch, scope)
 
     def _judged(self, image: Tensor, label: Tensor) -> tuple[dict[str, Tensor], Pictures]:
         """Logits and features of every modality."""
