@@ -92,7 +92,9 @@ def test_it_says_where_the_network_was_trained(tmp_path: Path) -> None:
     assert "Trained with 2 different environments: " in text and "A GPU, A " in text
     assert "PyTorch 2.13.0" in text and "<b>" not in text
     asked(made.path, tmp_path / "unknown")
-    assert "Trained with" not in (tmp_path / "unknown" / "README.md").read_text()
+    unknown = (tmp_path / "unknown" / "README.md").read_text()
+    assert "Trained with" not in unknown
+    assert "\n\n\n" not in text + unknown
 
 
 def test_results_of_another_network_are_left_out(tmp_path: Path) -> None:

@@ -153,16 +153,18 @@ def _data(card: ModelCard) -> Iterator[str]:
 
 def _training(card: ModelCard) -> Iterator[str]:
     training = card.training
-    yield "\n## Training\n"
+    said = []
     if training.hours is not None:
-        yield f"It took {duration(training.hours)}."
+        said.append(f"It took {duration(training.hours)}.")
     if where := told(training.environments):
-        yield f"\nTrained with {_plain(where)}."
+        said.append(f"Trained with {_plain(where)}.")
     if training.started_from_another:
-        yield (
+        said.append(
             "It began with the weights of another network (its command says which). Patients whose "
             "images that one saw count as seen, too."
         )
+    yield "\n## Training"
+    yield from (f"\n{each}" for each in said)
     if training.commands:
         yield "\n```bash"
         yield from training.commands
@@ -172,7 +174,9 @@ def _training(card: ModelCard) -> Iterator[str]:
 
 
 def _quality(card: ModelCard) -> Iterator[str]:
-    yield "\n## Quality\n"
+    yield "\n## Quality"
+    if card.verdicts:
+        yield ""
     for verdict in card.verdicts:
         name = verdict.question.partition("?")[0]
         yield f"- **{name}?** {_plain(as_sentence(verdict.headline))}"
