@@ -35,6 +35,10 @@ class MeasureContract:
             paired = torch.arange(len(drawn)) % 2 == 1
             values = torch.where(paired, drawn.values[:, 0].sigmoid(), -1.0)
             return Sample(values[:, None], drawn.groups)
+        if self.measure.source is Source.NOISE:
+            first, noise = drawn.values, gaussian(seed + 100, len(drawn), 5).values
+            marks = torch.ones(len(drawn), 1)
+            return Sample(torch.cat([marks, first, first + (0.1 + shift) * noise], 1), drawn.groups)
         return drawn
 
     def test_readers_know_what_it_is(self) -> None:
@@ -92,7 +96,7 @@ class MeasureContract:
     def test_rows_that_are_no_numbers_are_refused(self) -> None:
         broken = self.rows(1, 60)
         broken.values[7, 0] = torch.nan
-        if self.measure.source is not Source.SIMILARITIES:  # NaN is no pair
+        if self.measure.source not in (Source.SIMILARITIES, Source.NOISE):  # NaN is no pair
             with pytest.raises(UserError, match="image 7"):
                 compare(self.rows(0, 60), broken, [self.name])
 

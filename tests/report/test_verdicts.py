@@ -318,6 +318,41 @@ def test_a_class_that_repeats_itself_is_not_diverse(
     )
 
 
+@pytest.mark.parametrize(
+    ("shares", "answer", "headline"),
+    [
+        ((0.34, 0.1), Answer.YES, "As varied as real images"),  # the interval reaches the limit
+        ((0.6, 0.1), Answer.PARTLY, "Noise makes the variety of a class"),
+        ((0.6, 0.5), Answer.NO, "Noise makes the variety"),
+    ],
+)
+def test_variety_that_noise_makes_is_none(
+    shares: tuple[float, float], answer: Answer, headline: str
+) -> None:
+    noise = [
+        material.entry(
+            "noise_share",
+            same=None,
+            extractor=None,
+            value=v,
+            interval=[v - 0.05, v + 0.05, 0.95],
+            level=level,
+            floor=None,
+        )
+        for level, v in zip("ab", shares, strict=True)
+    ]
+    both = [material.entries(extractor=name) for name in ("random-vgg16", "dinov2")]
+    verdict = diverse_verdict(read([*both[0], *noise], both[1]))
+    assert (verdict.answer, verdict.headline) == (answer, headline)
+    alike = [each for each in verdict.reasons if each.startswith("Noise makes the variety: ")]
+    assert alike == {
+        Answer.YES: [],
+        Answer.PARTLY: ["Noise makes the variety: class a."],
+        Answer.NO: ["Noise makes the variety: class a and class b."],
+    }.get(answer)
+    assert "Class b: noise makes" in " ".join(verdict.reasons)
+
+
 def test_where_all_classes_repeat_themselves_the_answer_is_no() -> None:
     both = [
         [*material.entries(extractor=name), *within(0.2, 1.0, level=None, extractor=name)]

@@ -182,6 +182,22 @@ def test_classes_that_repeat_themselves_are_told_once(tmp_path: Path) -> None:
     assert alarm.startswith("plates: ") and "96% have a near duplicate" in alarm
 
 
+def test_a_class_that_varies_by_noise_is_too_much_alike(tmp_path: Path) -> None:
+    progress = TrainingProgress()
+    for place, (distance, noise) in enumerate([(2.0, 0.28), (1.0, 0.32)]):
+        path = tmp_path / f"generator-{place:06d}.safetensors"
+        path.write_bytes(b"x")
+        scores = [
+            Score("frechet", distance, None, smaller=True, leads=True),
+            Score("noise_share", 0.5, (noise, 0.7, 0.95), smaller=True, part="cells"),
+        ]
+        model_selection.record_scores(progress, path, scores)
+    (alarm,) = alarms.of_measures(progress)
+    assert alarm.startswith("cells: synthetic images are too much alike (noise makes 50% of how")
+    found = model_selection.best_document(progress, "x")
+    assert found is not None and found.value == 2.0, "the other one is passed over"
+
+
 def test_without_classes_all_images_count(tmp_path: Path) -> None:
     progress = TrainingProgress()
     path = tmp_path / "generator-000001.safetensors"

@@ -62,7 +62,7 @@ def extractor_column(extractor: Extractor, spec: ImageSpec, modality: str | None
     """Features of whole images, or of one modality's channels; behind them the class probabilities
     of an extractor that gives any.
     """
-    part = _channels(spec, modality)
+    part = channels_of(spec, modality)
     classes = extractor.classes if isinstance(extractor, ClassifyingExtractor) else 0
 
     def step(images: Tensor) -> Tensor:
@@ -72,18 +72,18 @@ def extractor_column(extractor: Extractor, spec: ImageSpec, modality: str | None
         return extractor(cut)
 
     about = [extractor.describe(), extractor.digest.sha256, part.start, part.stop, classes > 0]
-    return Column(extractor.name, _digest(about), extractor.dims + classes, lambda _: step)
+    return Column(extractor.name, digest(about), extractor.dims + classes, lambda _: step)
 
 
 def spectrum_column(spec: ImageSpec, modality: str | None = None) -> Column:
     """Power in decibels of every ring of frequencies."""
-    part = _channels(spec, modality)
+    part = channels_of(spec, modality)
 
     def step(images: Tensor) -> Tensor:
         return spectra(images[:, part]).to(torch.float32)
 
     dims = int(rings(spec.height, spec.width).max()) + 1
-    return Column("spectrum", _digest(["spectrum", 1, part.start, part.stop]), dims, lambda _: step)
+    return Column("spectrum", digest(["spectrum", 1, part.start, part.stop]), dims, lambda _: step)
 
 
 def similarity_column(images: ImageSet, modality: str | None = None) -> Column:
@@ -91,11 +91,11 @@ def similarity_column(images: ImageSet, modality: str | None = None) -> Column:
     its class. Images of one patient are no pair; then the later one waits for a partner, at most to
     the end of its block.
     """
-    part = _channels(images.spec, modality)
+    part = channels_of(images.spec, modality)
     groups, labels = images.groups.tolist(), images.labels or [""] * images.count
     about = ["similarity", 2, BLOCK, part.start, part.stop, groups, list(labels)]
     begin = partial(_Pairs, part, groups, labels)
-    return Column("ms_ssim", _digest(about), 2, begin, alone=False)
+    return Column("ms_ssim", digest(about), 2, begin, alone=False)
 
 
 class _Pairs:
@@ -137,14 +137,16 @@ class _Pairs:
         return None
 
 
-def _channels(spec: ImageSpec, modality: str | None) -> slice:
+def channels_of(spec: ImageSpec, modality: str | None) -> slice:
+    """Those of a modality, or all."""
     if modality is None:
         return slice(0, spec.channels)
     widths, place = list(spec.modalities.values()), list(spec.modalities).index(modality)
     return slice(sum(widths[:place]), sum(widths[: place + 1]))
 
 
-def _digest(about: Sequence[Any]) -> str:
+def digest(about: Sequence[Any]) -> str:
+    """A key for a column, from plain data."""
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
@@ -279,7 +281,7 @@ def _new_files(
 
 def _path(images: ImageSet, column: Column, folder: Path, numbers: range | None = None) -> Path:
     """File of all rows, or of those of a part."""
-    stem = _digest([images.key, column.key])[:40]
+    stem = digest([images.key, column.key])[:40]
     if numbers is None:
         return folder / f"{stem}.npy"
     return folder / f"{stem}.{numbers.start}-{numbers.stop}.npy"

@@ -21,6 +21,7 @@ from synthograph.metrics.farthest import farthest
 from synthograph.metrics.measure import Source
 from synthograph.metrics.measures import BY_NAME, chosen, compare, floors, matched
 from synthograph.metrics.names import OWN
+from synthograph.metrics.noise import noise_column
 from synthograph.metrics.scopes import rows_in, scopes, shares, too_many
 from synthograph.results.evaluation import (
     LABEL,
@@ -163,7 +164,7 @@ def evaluate(
         for extractor in extractors:
             for source in (Source.FEATURES, Source.PROBABILITIES):
                 entries += _entries(table, scope, source, extractor)
-        for source in (Source.SPECTRA, Source.SIMILARITIES):
+        for source in (Source.SPECTRA, Source.SIMILARITIES, Source.NOISE):
             entries += _entries(table, scope, source, None)
     if task.fake.origin.get("labels"):
         notes = [*notes, DRAWN]
@@ -247,6 +248,8 @@ def _columns(
             found[Source.SPECTRA, modality] = columns.spectrum_column(spec, modality)
         if Source.SIMILARITIES in sources and role != "train":
             found[Source.SIMILARITIES, modality] = columns.similarity_column(images, modality)
+        if Source.NOISE in sources and images.other_noise is not None:
+            found[Source.NOISE, modality] = noise_column(images, modality)
     return found
 
 
@@ -282,12 +285,13 @@ class _Table:
         if source is Source.SIMILARITIES and scope.column not in (None, LABEL):
             return False
         key = source if extractor is None else extractor.name
-        return (key, scope.modality) in self._rows["real"]
+        return (key, scope.modality) in self._rows["fake"]
 
     def sample(
         self, role: str, source: Source, scope: Scope, extractor: Extractor | None
     ) -> Sample:
         """The images of a part; all images where the set lacks its column."""
+        role = "fake" if source is Source.NOISE else role  # real images are made without any
         images = self.sets[role]
         values = self._rows[role][source if extractor is None else extractor.name, scope.modality]
         if extractor is not None:

@@ -23,6 +23,7 @@ class Source(enum.Enum):
     PROBABILITIES = "class probabilities of an extractor that gives any"
     SPECTRA = "power in rings of frequencies, from pixels"
     SIMILARITIES = "similarity of an image to its partner, from pixels"
+    NOISE = "every image, and its latent with other noise, from pixels; synthetic images only"
 
 
 @dataclass(frozen=True)

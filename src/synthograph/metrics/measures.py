@@ -11,6 +11,7 @@ from synthograph.metrics.frechet import FRECHET
 from synthograph.metrics.kernel import KERNEL
 from synthograph.metrics.manifold import COVERAGE, DENSITY, PRECISION, RECALL
 from synthograph.metrics.measure import Measure, Source
+from synthograph.metrics.noise import NOISE
 from synthograph.metrics.scores import INCEPTION_SCORE
 from synthograph.metrics.spectrum import SPECTRUM
 from synthograph.metrics.ssim import MS_SSIM
@@ -27,6 +28,7 @@ MEASURES: tuple[Measure, ...] = (
     COVERAGE,
     SPREAD,
     REPETITION,
+    NOISE,
     INCEPTION_SCORE,
     SPECTRUM,
     MS_SSIM,

@@ -1,10 +1,18 @@
-"""Whether the synthetic images of a class repeat themselves, for the verdict on variety."""
+"""Whether the synthetic images of a class repeat themselves, or vary by noise, for the verdict on
+variety.
+"""
 
 from collections.abc import Iterator
 
 from synthograph.report.numbers import WHOLE, Numbers
 from synthograph.report.words import amount, listed, scope_name
-from synthograph.results.diversity import SPREAD, WITHIN_CLASSES, repeats
+from synthograph.results.diversity import (
+    NOISE_SHARE,
+    REPETITION,
+    SPREAD,
+    WITHIN_CLASSES,
+    repeats,
+)
 from synthograph.results.evaluation import LABEL, Entry, Scope
 
 Within = dict[Scope, list[Entry]]
@@ -23,10 +31,19 @@ def within_classes(numbers: Numbers) -> Within:
 
 def repeated(within: Within) -> list[Scope]:
     """The parts whose images repeat themselves, by any extractor."""
+    return _parts(within, SPREAD, REPETITION)
+
+
+def varied_by_noise(within: Within) -> list[Scope]:
+    """The parts whose images differ by their noise and little by their latents."""
+    return _parts(within, NOISE_SHARE)
+
+
+def _parts(within: Within, *measures: str) -> list[Scope]:
     return [
         part
         for part, entries in within.items()
-        if any(repeats(each.name, each.interval) for each in entries)
+        if any(each.name in measures and repeats(each.name, each.interval) for each in entries)
     ]
 
 
@@ -35,7 +52,8 @@ def described(within: Within) -> Iterator[str]:
     for part, entries in within.items():
         for extractor in dict.fromkeys(each.extractor for each in entries):
             said = [_said(each) for each in entries if each.extractor == extractor]
-            yield f"By {extractor}, {scope_name(part)}: {listed(said)}."
+            by = f"By {extractor}, " if extractor else ""
+            yield f"{by}{scope_name(part)}: {listed(said)}."
 
 
 def _said(entry: Entry) -> str:
@@ -45,4 +63,6 @@ def _said(entry: Entry) -> str:
         between = f" (95 % interval {amount(name, ends.low)} to {amount(name, ends.high)})"
     if name == SPREAD:
         return f"two synthetic images lie {value} times as far apart as two real ones{between}"
+    if name == NOISE_SHARE:
+        return f"noise makes {value}{between} of the difference between two synthetic images"
     return f"{value}{between} of the synthetic images have a near duplicate among themselves"

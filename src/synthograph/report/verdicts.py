@@ -15,10 +15,10 @@ from synthograph.report.conclusions import (
 )
 from synthograph.report.lacking import lacking, measured, second_extractor
 from synthograph.report.numbers import Numbers
-from synthograph.report.repeating import described, repeated, within_classes
+from synthograph.report.repeating import described, repeated, varied_by_noise, within_classes
 from synthograph.report.words import as_sentence, count, listed, scope_name, several
 from synthograph.results.audit import Audit, AuditAnswer
-from synthograph.results.diversity import LEAST_SPREAD, MOST_REPEATED
+from synthograph.results.diversity import LEAST_SPREAD, MOST_NOISE, MOST_REPEATED
 from synthograph.results.evaluation import LABEL
 from synthograph.results.measures import about
 from synthograph.results.report import Answer, Verdict
@@ -68,8 +68,10 @@ DIVERSE_RULE = (
     "good as between two halves of the real images. No, if they find both worse, or if a class "
     "has no synthetic image at all. No, or 'partly', too, if images of all or of some classes "
     f"repeat themselves: two of them lie less than {LEAST_SPREAD:g} times as far apart as two real "
-    f"ones, or more than {100 * MOST_REPEATED:g} % of them have a near duplicate among them. The "
-    "whole 95 % interval by one extractor must say so." + _DIFFERENCE + _BOTH
+    f"ones, or more than {100 * MOST_REPEATED:g} % of them have a near duplicate among them. So "
+    f"too where noise makes more than {100 * MOST_NOISE:g} % of the difference between two of them "
+    "and not their latents: drawn with the same noise they look alike. The whole 95 % interval "
+    "must say so." + _DIFFERENCE + _BOTH
 )
 COPIES_RULE = (
     "The answer of the audit. It plants known copies of training images to learn which copies it "
@@ -101,6 +103,10 @@ _DIVERSE = {
 _REPEATED = {
     Distinction.YES: "images repeat themselves",
     Distinction.PARTLY: "a class repeats itself",
+}
+_BY_NOISE = {
+    Distinction.YES: "noise makes the variety",
+    Distinction.PARTLY: "noise makes the variety of a class",
 }
 _COPIES = {
     AuditAnswer.CLEAN: (Answer.NONE_FOUND, "No copies found"),
@@ -175,16 +181,18 @@ def diverse_verdict(numbers: Numbers, beside: Beside = ALONE) -> Verdict:
     named = [s for s in numbers.shares if s.column is None or s.level]
     absent = [scope_name(s) for s in named if s.n_real and s.n_generated == 0]
     found, within = conclude(numbers, DIVERSE), within_classes(numbers)
-    same = repeated(within)
-    if found.together is Distinction.UNMEASURED and not (absent or same):
+    same, noisy = repeated(within), varied_by_noise(within)
+    alike = {*same, *noisy}
+    if found.together is Distinction.UNMEASURED and not (absent or alike):
         return _unmeasured(question, DIVERSE_RULE, numbers, DIVERSE, beside)
     answer, headline = _answer(found.together, _DIVERSE, decides=found.decides)
     reasons = [*_reasons(found, numbers, DIVERSE, beside), *described(within)]
-    if same:
-        reasons.insert(0, f"Images repeat themselves: {listed(list(map(scope_name, same)))}.")
-    if same and found.together is not Distinction.YES:
-        extent = Distinction.YES if len(same) == len(within) else Distinction.PARTLY
-        answer, headline = _answer(extent, _REPEATED, decides=found.decides)
+    for parts, said in ((noisy, "Noise makes the variety"), (same, "Images repeat themselves")):
+        if parts:
+            reasons.insert(0, f"{said}: {listed(list(map(scope_name, parts)))}.")
+    if alike and found.together is not Distinction.YES:
+        extent = Distinction.YES if len(alike) == len(within) else Distinction.PARTLY
+        answer, headline = _answer(extent, _REPEATED if same else _BY_NOISE, decides=found.decides)
     if absent:
         answer, headline = Answer.NO, "A part is missing"
         reasons = [f"No synthetic image at all: {listed(absent)}.", *found.reasons]

@@ -71,6 +71,14 @@ MEASURES = {
         Direction.LOW,
         share=True,
     ),
+    "noise_share": About(
+        "Noise share",
+        "How much of the difference between two synthetic images their noise makes, not their "
+        "latents, once fine detail is averaged away; drawn with the same noise, images of a high "
+        "share look alike.",
+        Direction.LOW,
+        share=True,
+    ),
     "inception_score": About(
         "Inception score",
         "How clearly a network for photographs recognises everyday things; it tells little of "

@@ -18,6 +18,9 @@ from synthograph.models.base import NoiseMode, TruncationCenter
 from synthograph.models.snapshot import Snapshot
 from synthograph.sampling.generate import ImageRequest, check_request, generate
 
+OTHER_NOISE = 1 << 31
+"""Added to the seeds of images, and of their noise, for other noise: no image has such a seed."""
+
 
 def synthetic_images(
     snapshot: Snapshot,
@@ -58,10 +61,17 @@ def synthetic_images(
     check_request(snapshot, request)
     named = all(label is not None for label in labels)
 
-    def section(numbers: range) -> Iterator[Tensor]:
-        some = replace(request, jobs=request.jobs[numbers.start : numbers.stop])
-        for images in generate(snapshot, some):
+    def some(numbers: range) -> ImageRequest:
+        return replace(request, jobs=request.jobs[numbers.start : numbers.stop])
+
+    def drawn(asked: ImageRequest) -> Iterator[Tensor]:
+        for images in generate(snapshot, asked):
             yield torch.from_numpy(np.stack([image.pixels for image in images]))
+
+    def other_noise(numbers: range) -> Iterator[Tensor]:
+        same = some(numbers).chosen(snapshot, slice(None))
+        seeds = tuple(OTHER_NOISE + seed for seed in same.seeds)
+        return drawn(replace(some(numbers), latents=replace(same, seeds=seeds)))
 
     kind = device.partition(":")[0]
     about = [snapshot.sha256, labels, "random noise", f"psi {truncation:.12g}", kind]
@@ -71,7 +81,7 @@ def synthetic_images(
         name=snapshot.path.name,
         spec=snapshot.info.spec,
         count=count,
-        batches=lambda: section(range(count)),
+        batches=lambda: drawn(request),
         batch=batch,
         groups=torch.arange(count),
         labels=tuple(label or "" for label in labels) if named and count else None,
@@ -86,7 +96,8 @@ def synthetic_images(
             "noise": "random, by the seed",
             "device": kind,
         },
-        section=section,
+        section=lambda numbers: drawn(some(numbers)),
+        other_noise=other_noise if snapshot.info.model.has_noise else None,
     )
 
 

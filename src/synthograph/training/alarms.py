@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthograph.results.diversity import REPETITION, SPREAD
+from synthograph.results.diversity import NOISE_SHARE, REPETITION, SPREAD
 from synthograph.training.state import ALL, Score, ScoredSnapshot, TrainingProgress
 from synthograph.training.stats import RunningMoments
 
@@ -118,6 +118,7 @@ def _within(scores: Mapping[str, Score]) -> str:
     words = {
         SPREAD: "they lie {:.2f} times as far apart as real ones",
         REPETITION: "{:.0%} have a near duplicate among them",
+        NOISE_SHARE: "noise makes {:.0%} of how two of them differ",
     }
     return ", ".join(
         text.format(scores[name].value)

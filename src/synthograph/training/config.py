@@ -174,9 +174,9 @@ class TrainingConfig(Config):
         return round(self.kimg * 1000)
 
 
-MEASURES = ("frechet", "kernel", "recall", "coverage", "spread", "repetition")
+MEASURES = ("frechet", "kernel", "recall", "coverage", "spread", "repetition", "noise_share")
 """Measures by default: the distance that everybody knows, the one that few images do not bias, the
-two that notice when images get more alike, and two within each class; all in one pass.
+two that notice when images get more alike, and three within each class; all in one pass.
 """
 
 

@@ -26,6 +26,7 @@ from synthograph.metrics.names import (
     PathLength,
     parse_selection,
 )
+from synthograph.metrics.noise import NO_NOISE
 from synthograph.metrics.paths import Sampling, Space, check_size
 from synthograph.metrics.published import (
     measure_path_length,
@@ -35,6 +36,7 @@ from synthograph.metrics.published import (
 from synthograph.metrics.report_text import table
 from synthograph.metrics.sensitivity import check_counts, sensitivity_of
 from synthograph.results.base import lines_of
+from synthograph.results.diversity import NOISE_SHARE
 from synthograph.results.evaluation import (
     AnyLine,
     Evaluation,
@@ -176,6 +178,10 @@ def _plan(request: EvaluateRequest, progress: Progress) -> _Plan:
     ]
     skipped += no_distances
     lacking, not_given = _not_given(requested, own)
+    if source.snapshot is None or not source.snapshot.info.model.has_noise:
+        lacking.add(NOISE_SHARE)
+        if requested.own != OWN and NOISE_SHARE in requested.own:
+            not_given.append(NO_NOISE)
     skipped += not_given
     measures = MeasureSelection(
         tuple(name for name in requested.own if name not in lacking),

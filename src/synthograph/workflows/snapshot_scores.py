@@ -27,12 +27,13 @@ from synthograph.metrics.names import (
     PublishedName,
     parse_selection,
 )
+from synthograph.metrics.noise import NO_NOISE
 from synthograph.metrics.overlap import refuse_overlap, trained_on
 from synthograph.metrics.published import measure_published
 from synthograph.metrics.report_text import interval_text, number
 from synthograph.models.snapshot import Snapshot, SnapshotInfo, load
 from synthograph.models.snapshot_files import kimg_of
-from synthograph.results.diversity import WITHIN_CLASSES
+from synthograph.results.diversity import NOISE_SHARE, WITHIN_CLASSES
 from synthograph.results.evaluation import (
     HELD_OUT,
     Entry,
@@ -44,7 +45,7 @@ from synthograph.results.measures import Direction
 from synthograph.results.race import RaceScore
 from synthograph.sampling.image_set import synthetic_images
 from synthograph.stats.sample import Sample
-from synthograph.training.config import RunConfig
+from synthograph.training.config import MEASURES, RunConfig
 from synthograph.training.model_selection import Measured
 from synthograph.training.session import Session
 from synthograph.training.setup import held_out, with_count
@@ -159,6 +160,10 @@ def _lacking(config: RunConfig, requested: MeasureSelection) -> tuple[set[str], 
         if reason is not None and lost:
             lacking |= {*lost}
             skipped.append(f"skipped: {', '.join(lost)}: {reason}")
+    if not config.model.has_noise:
+        lacking.add(NOISE_SHARE)
+        if tuple(config.metrics.measures) != MEASURES and NOISE_SHARE in requested.own:
+            skipped.append(NO_NOISE)
     for name in () if registry.classifies(features) else PROBABILITY_MEASURES:
         if name in requested.own:
             lacking.add(name)
