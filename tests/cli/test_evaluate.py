@@ -201,6 +201,12 @@ def test_missing_weights_are_skipped_or_end_it(judge: Typed, run: Path) -> None:
     assert code == 0 and "skipped: features inception" in text and "spectrum" in text, error
 
 
+def test_a_measure_of_synthetic_images_alone(judge: Typed, run: Path) -> None:
+    code, text, error = judge(run, "--metrics", "noise_share", "--num", "12")
+    assert code == 0, error
+    assert "all: 12 synthetic" in text and "0 real" not in text and "noise_share" in text
+
+
 def test_features_in_parts_are_those_of_one_process(
     judge: Typed, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,6 +326,10 @@ def test_levels_of_a_column(judge: Typed, cells: Path, tmp_path: Path) -> None:
         (("RUN", "--metrics", "path_length_9", "--by", "site"), "--by goes with measures of our"),
         (("RUN", "--metrics", "spectrum", "--features", "dino"), "did you mean"),
         (("RUN", "--metrics", "inception_score"), "nothing can be measured"),
+        (
+            ("--synthetic", "CELLS", "--real", "CELLS", "--metrics", "noise_share"),
+            "name a network that has some (--network)",
+        ),
         (("RUN", "--metrics", "spectrum", "--sensitivity"), "our own measures of features"),
         (("RUN", "--metrics", "path_length_9", "--sensitivity"), "our own measures of features"),
         (("RUN", "--num", "12", "--sensitivity"), "18 images of 9 groups: sensitivity needs"),

@@ -37,8 +37,8 @@ class MeasureContract:
             return Sample(values[:, None], drawn.groups)
         if self.measure.source is Source.NOISE:
             first, noise = drawn.values, gaussian(seed + 100, len(drawn), 5).values
-            marks = torch.ones(len(drawn), 1)
-            return Sample(torch.cat([marks, first, first + (0.1 + shift) * noise], 1), drawn.groups)
+            marks, own = torch.ones(len(drawn), 1), first + (0.1 + shift) * noise
+            return Sample(torch.cat([marks, own, first], 1), drawn.groups)
         return drawn
 
     def test_readers_know_what_it_is(self) -> None:

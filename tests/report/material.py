@@ -124,6 +124,21 @@ def entry(
 ALIKE, APART = 0.5, {"frechet": 0.9, "kernel": 0.9, "precision": 0.1, "recall": 0.1, "coverage": 0}
 
 
+def noise_entry(value: float, level: str | None = None) -> dict[str, Any]:
+    """A noise share with an interval of +- 0.05, which real images have no part in."""
+    return entry(
+        "noise_share",
+        same=None,
+        extractor=None,
+        level=level,
+        value=value,
+        interval=[value - 0.05, value + 0.05, 0.95],
+        floor=None,
+        n_real=0,
+        groups_real=0,
+    )
+
+
 def entries(
     apart: tuple[str, ...] = (), *, extractor: str = "random-vgg16", **more: Any
 ) -> list[dict[str, Any]]:

@@ -329,18 +329,7 @@ def test_a_class_that_repeats_itself_is_not_diverse(
 def test_variety_that_noise_makes_is_none(
     shares: tuple[float, float], answer: Answer, headline: str
 ) -> None:
-    noise = [
-        material.entry(
-            "noise_share",
-            same=None,
-            extractor=None,
-            value=v,
-            interval=[v - 0.05, v + 0.05, 0.95],
-            level=level,
-            floor=None,
-        )
-        for level, v in zip("ab", shares, strict=True)
-    ]
+    noise = [material.noise_entry(v, level) for level, v in zip("ab", shares, strict=True)]
     both = [material.entries(extractor=name) for name in ("random-vgg16", "dinov2")]
     verdict = diverse_verdict(read([*both[0], *noise], both[1]))
     assert (verdict.answer, verdict.headline) == (answer, headline)
@@ -350,7 +339,20 @@ def test_variety_that_noise_makes_is_none(
         Answer.PARTLY: ["Noise makes the variety: class a."],
         Answer.NO: ["Noise makes the variety: class a and class b."],
     }.get(answer)
-    assert "Class b: noise makes" in " ".join(verdict.reasons)
+    assert "Class b: with the same noise for all, " in " ".join(verdict.reasons)
+    assert any("repeat themselves was not measured" in limit for limit in verdict.limits)
+
+
+def test_classes_that_are_too_much_alike_each_in_its_way() -> None:
+    noise = [material.noise_entry(0.1, "a"), material.noise_entry(0.6, "b")]
+    same = [*within(0.2, 0.0), *within(1.0, 0.0, level="b")]
+    both = [material.entries(extractor=name) for name in ("random-vgg16", "dinov2")]
+    verdict = diverse_verdict(read([*both[0], *same, *noise], both[1]))
+    assert (verdict.answer, verdict.headline) == (Answer.NO, "Images are too much alike")
+    assert verdict.reasons[:2] == (
+        "Images repeat themselves: class a.",
+        "Noise makes the variety: class b.",
+    )
 
 
 def test_where_all_classes_repeat_themselves_the_answer_is_no() -> None:

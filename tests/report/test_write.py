@@ -549,6 +549,21 @@ def test_an_audit_of_other_images_counts_for_nothing(tmp_path: Path) -> None:
     assert "is of other images" in copies["reasons"][0]
 
 
+def test_measures_of_synthetic_images_alone_speak_of_no_real_ones(tmp_path: Path) -> None:
+    alone = [material.noise_entry(0.4), material.noise_entry(0.6, "a")]
+    numbers = material.write(tmp_path / "n.json", material.evaluation(alone))
+    written = write_report([numbers], tmp_path / "r.html")
+    text = Elements(written.page.read_text()).text
+    said = written.content.tree()["evaluation"]["entries"][0]["sentence"]
+    assert said.startswith("Noise share 40") and said.endswith(", 200 synthetic images.")
+    assert said in text
+    assert "Too few real" not in text and "too few real" not in text
+    assert " 0 real" not in text and "class a–200" in text
+    both = material.write(tmp_path / "b.json", material.evaluation([*alone, *material.entries()]))
+    page = Elements(write_report([both], tmp_path / "both.html").page.read_text()).text
+    assert "200 synthetic and 200 real images of 100 groups" in page
+
+
 def test_extractors_of_several_files_come_together(tmp_path: Path) -> None:
     one = material.write(tmp_path / "1.json", material.evaluation(material.entries()))
     trained = material.evaluation(material.entries(extractor="dinov2"))

@@ -133,7 +133,7 @@ def varied(tmp_path: Path, *rows: tuple[float, float, float]) -> TrainingProgres
 
 def test_a_snapshot_whose_class_repeats_itself_is_not_the_best(tmp_path: Path) -> None:
     progress = varied(tmp_path, (3.0, 0.9, 0.0), (1.6, 0.2, 0.0), (2.0, 0.9, 0.99), (4.0, 1.0, 0.0))
-    assert [entry.repeated for entry in progress.measured] == [[], ["cells"], ["plates"], []]
+    assert [entry.too_alike() for entry in progress.measured] == [[], ["cells"], ["plates"], []]
     assert model_selection.describe_best(progress) == (
         "best by frechet: generator-000001.safetensors with 3; 3 snapshots since then; passed "
         "over, since images of a class are too much alike: generator-000002.safetensors, "
@@ -193,7 +193,11 @@ def test_a_class_that_varies_by_noise_is_too_much_alike(tmp_path: Path) -> None:
         ]
         model_selection.record_scores(progress, path, scores)
     (alarm,) = alarms.of_measures(progress)
-    assert alarm.startswith("cells: synthetic images are too much alike (noise makes 50% of how")
+    assert alarm.startswith(
+        "cells: synthetic images are too much alike (50% of their variety is lost where all have "
+        "the same noise)"
+    )
+    assert "model.noise=false" in alarm and "--gamma" not in alarm
     found = model_selection.best_document(progress, "x")
     assert found is not None and found.value == 2.0, "the other one is passed over"
 
@@ -204,7 +208,7 @@ def test_without_classes_all_images_count(tmp_path: Path) -> None:
     path.write_bytes(b"x")
     scores = [Score("spread", 0.1, (0.0, 0.2, 0.95), smaller=False)]
     model_selection.record_scores(progress, path, scores)
-    assert progress.measured[0].repeated == ["all images"]
+    assert progress.measured[0].too_alike() == ["all images"]
     (alarm,) = alarms.of_measures(progress)
     assert alarm.startswith("all images: ")
 
@@ -215,4 +219,4 @@ def test_few_images_without_an_interval_accuse_nobody(tmp_path: Path) -> None:
     path.write_bytes(b"x")
     scores = [Score("spread", 0.0, None, smaller=False, part="cells")]
     model_selection.record_scores(progress, path, scores)
-    assert progress.measured[0].repeated == [] and alarms.of_measures(progress) == []
+    assert progress.measured[0].too_alike() == [] and alarms.of_measures(progress) == []

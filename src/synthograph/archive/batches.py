@@ -66,8 +66,8 @@ class ImageSet:
         section: yields the images of a range that begins and ends where batches do, in the same
             batches; None where only all images can be had.
         homes: where images of several archives are.
-        other_noise: yields the images of a range as `section` does, of the same latents with other
-            noise; None where images are made without noise, or were made before.
+        fixed_noise: yields the images of a range as `section` does, of the same latents, all drawn
+            with the same noise; None where images are made without noise, or were made before.
     """
 
     name: str
@@ -83,7 +83,7 @@ class ImageSet:
     files: tuple[str, ...] = ()
     section: Callable[[range], Iterator[Tensor]] | None = None
     homes: Homes | None = None
-    other_noise: Callable[[range], Iterator[Tensor]] | None = None
+    fixed_noise: Callable[[range], Iterator[Tensor]] | None = None
 
     def within(self, numbers: range) -> Iterator[Tensor]:
         """Batches of a range of the images; only where there is a `section`."""

@@ -248,7 +248,7 @@ def _columns(
             found[Source.SPECTRA, modality] = columns.spectrum_column(spec, modality)
         if Source.SIMILARITIES in sources and role != "train":
             found[Source.SIMILARITIES, modality] = columns.similarity_column(images, modality)
-        if Source.NOISE in sources and images.other_noise is not None:
+        if Source.NOISE in sources and images.fixed_noise is not None:
             found[Source.NOISE, modality] = noise_column(images, modality)
     return found
 

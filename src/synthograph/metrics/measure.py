@@ -11,7 +11,7 @@ from synthograph.stats.sample import Sample
 
 Estimate = Callable[[Sample, Sample, int], Mapping[str, Value]]
 """Rows of real images, rows of synthetic ones and a seed (which groups share a block or a part) to
-values with intervals, by name."""
+values with intervals, by name. Of a source that real images lack both are of synthetic ones."""
 Plain = Callable[[Sample, Sample], Mapping[str, float]]
 """The same as bare numbers; a name is absent where there are too few images for it."""
 
@@ -23,7 +23,7 @@ class Source(enum.Enum):
     PROBABILITIES = "class probabilities of an extractor that gives any"
     SPECTRA = "power in rings of frequencies, from pixels"
     SIMILARITIES = "similarity of an image to its partner, from pixels"
-    NOISE = "every image, and its latent with other noise, from pixels; synthetic images only"
+    NOISE = "every image, and its latent with fixed noise, from pixels; of synthetic images"
 
 
 @dataclass(frozen=True)

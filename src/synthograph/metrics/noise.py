@@ -1,13 +1,14 @@
-"""How much of the variety of synthetic images their noise inputs make, and not their latents.
+"""How much of the variety of synthetic images is lost where all are drawn with the same noise.
 
 Noise inputs are there for detail that nobody would miss: the place of a hair, the grain of a
-tissue. A network whose latents do little may draw shapes and colours by noise. Its images vary as
-those of a good one do, so measures of variety are content, and look alike where all are drawn with
-the same noise, as `generate` draws them unless told otherwise.
+tissue. A network whose latents do little may draw outlines and colours by noise. While each image
+has its own noise, as in measures, its images vary as those of a good network do, and measures of
+variety are content. Drawn with the same noise, as `generate` draws unless told otherwise, they look
+more alike; and what noise draws, no latent holds.
 
-Two images of every latent, with different noise, are reduced to means over areas, in which grain is
-gone. The share is their mean squared difference by that of two images of different latents: 0 where
-noise decides nothing that is left, 1 where it decides everything.
+Every image is drawn twice, with noise of its own and with the fixed noise of the network, and
+reduced to means over areas, in which grain is gone. The share is 1 less the variance of the second
+ones by that of the first ones, at least 0.
 """
 
 import math
@@ -20,6 +21,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from synthograph.archive.batches import ImageSet
+from synthograph.core.interval import Interval
 from synthograph.core.spec import ImageSpec
 from synthograph.metrics.columns import Column, Step, channels_of, digest
 from synthograph.metrics.measure import Measure, Source
@@ -33,17 +35,20 @@ from synthograph.stats.sample import Sample
 SIDE = 8
 """Places along the longer side of a reduced image."""
 PAIRS = 1000
-"""Images of a set at most that are drawn again: enough for a share, however large the set is."""
-NO_NOISE = f"skipped: {NOISE_SHARE}: needs a generator that has noise inputs"
+"""Images of a set at most that are drawn twice: enough for a share, however large the set is."""
 FEWEST = 10
 """Images below which there is no share."""
+NO_NOISE = (
+    f"skipped: {NOISE_SHARE}: images of an archive, and of a network without noise inputs, cannot "
+    "be drawn with other noise; name a network that has some (--network)"
+)
 
 
 def noise_column(images: ImageSet, modality: str | None = None) -> Column:
-    """Every image reduced, and the same latent reduced that was drawn with other noise, behind a 1;
-    zeros for images that are not drawn again.
+    """Every image reduced, and the same latent reduced that was drawn with the fixed noise, behind
+    a 1; zeros for images that are not drawn twice.
     """
-    part, again = channels_of(images.spec, modality), images.other_noise
+    part, again = channels_of(images.spec, modality), images.fixed_noise
     assert again is not None, f"{images.name} is made with noise"
     height, width = _reduced_size(images.spec)
     dims = 1 + 2 * (part.stop - part.start) * height * width
@@ -53,8 +58,8 @@ def noise_column(images: ImageSet, modality: str | None = None) -> Column:
         others = again(numbers) if numbers else iter(())
         return _Twice(others, part, (height, width), dims)
 
-    about = ["noise", 1, SIDE, PAIRS, part.start, part.stop]
-    return Column("noise", digest(about), dims, begin)
+    about = ["noise", 2, SIDE, PAIRS, part.start, part.stop]
+    return Column("noise", digest(about), dims, begin, alone=False)
 
 
 class _Twice:
@@ -89,57 +94,47 @@ def _reduced_size(spec: ImageSpec) -> tuple[int, int]:
     return height, width
 
 
-def noise_share(first: Float[Tensor, "n d"], second: Float[Tensor, "n d"], seed: int = 0) -> Value:
+def noise_share(own: Float[Tensor, "n d"], fixed: Float[Tensor, "n d"], seed: int = 0) -> Value:
     """The share with an interval.
 
     Args:
-        first: reduced images.
-        second: of the same latents with other noise.
+        own: reduced images, each drawn with noise of its own.
+        fixed: of the same latents, all drawn with the same noise.
         seed: which images share a block.
     """
-    count = len(first)
+    count = len(own)
     if count < FEWEST:
-        reason = f"{count} images were drawn again with other noise, at least {FEWEST} are needed"
+        reason = f"{count} images were drawn with fixed noise, too, at least {FEWEST} are needed"
         return Value(name=NOISE_SHARE, value=None, n_fake=count, notes=(reason,))
     cut = plan(torch.arange(count), seed=seed)
-    shares = _shares(first.to(torch.float64), second.to(torch.float64), cut)
+    shares = 1 - _variances(fixed, cut) / _variances(own, cut)
     if not math.isfinite(float(shares[0])):
         reason = "all synthetic images are the same once they are reduced"
         return Value(name=NOISE_SHARE, value=None, n_fake=count, notes=(reason,))
     if cut.reason is None and not bool(shares.isfinite().all()):
         cut = replace(cut, reason="no interval: only a few images differ from others")
+    ends = interval(shares, cut)
     return Value(
         name=NOISE_SHARE,
-        value=float(shares[0]),
-        interval=interval(shares, cut, low=0.0),
+        value=max(float(shares[0]), 0.0),
+        interval=ends and Interval(max(ends.low, 0.0), min(max(ends.high, 0.0), 1.0)),
         n_fake=count,
         notes=() if cut.reason is None else (cut.reason,),
-        counts={"pairs": count},
     )
 
 
-def _shares(
-    first: Float64[Tensor, "n d"], second: Float64[Tensor, "n d"], cut: Plan
-) -> Float64[Tensor, " e"]:
-    """The share for every evaluation of a plan. The squared distances of all images of one set to
-    all of the other follow from sums, as in `diversity`; those of the same latent are taken off.
-    """
-    centre = first.mean(0)
-    first, second = first - centre, second - centre
-    within = means((first - second).square().sum(1), cut)
-    squares = means(first.square().sum(1) + second.square().sum(1), cut)
-    products = (means(first, cut) * means(second, cut)).sum(1)
-    images = torch.bincount(cut.blocks[0], minlength=cut.count).to(torch.float64)
-    count = cut.kept.to(torch.float64) @ images
-    between = (count * (squares - 2 * products) - within) / (count - 1)
-    return within / between
+def _variances(rows: Float[Tensor, "n d"], cut: Plan) -> Float64[Tensor, " e"]:
+    """Mean squared distance from the mean, for every evaluation of a plan."""
+    rows = rows.to(torch.float64)
+    rows = rows - rows.mean(0)
+    return means(rows.square().sum(1), cut) - means(rows, cut).square().sum(1)
 
 
 def _estimate(real: Sample, fake: Sample, seed: int) -> Mapping[str, Value]:
     """Real images have no latents, and are not used."""
     rows = fake.values[fake.values[:, 0] > 0, 1:]
-    first, second = rows.chunk(2, 1)
-    return {NOISE_SHARE: noise_share(first, second, seed).replace(n_fake=len(fake))}
+    own, fixed = rows.chunk(2, 1)
+    return {NOISE_SHARE: noise_share(own, fixed, seed)}
 
 
 NOISE = Measure(NOISE_SHARE, Source.NOISE, _estimate)

@@ -37,8 +37,10 @@ def table(report: Measurements, published: Sequence[PublishedMeasure] = ()) -> R
 
 def _measures(entries: Sequence[Entry], *, gap: bool) -> Table:
     """The measures of one part; numbers that are compared stand together on narrow screens, too."""
-    first = entries[0]
+    first = next((entry for entry in entries if entry.n_real), entries[0])
     sizes = f"{first.n_real} real, {first.n_fake} synthetic"
+    if not first.n_real:
+        sizes = f"{first.n_fake} synthetic"
     half = next((entry.floor for entry in entries if entry.floor is not None), None)
     if half is not None:
         sizes += f"; halves of {half.n[0]} and {half.n[1]} real images"

@@ -202,7 +202,7 @@ def _row(each: CardMeasure) -> str:
         amount(each.name, each.value),
         ends or "none",
         "none" if each.floor is None else amount(each.name, each.floor),
-        count(each.n_real),
+        count(each.n_real) if each.n_real else "none",
         where,
     )
     return f"| {' | '.join(map(_plain, cells))} |"

@@ -214,8 +214,8 @@ def summary(inputs: Inputs, main: Numbers) -> str:
     elif made:
         said.append(f"{count(made)} synthetic images.")
     said += [_trained_on(run) for run in inputs.runs[:1]]
-    if main.entries:
-        whole = next((e for e in main.entries if e.n_real), main.entries[0])
+    whole = next((e for e in main.entries if e.n_real), None)
+    if whole is not None:
         said.append(
             "The synthetic images are compared with "
             f"{_counted(whole.n_real, whole.groups_real, 'real image')} "

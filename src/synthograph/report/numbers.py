@@ -253,6 +253,8 @@ def sentence(entry: Entry) -> str:
     if entry.interval is not None:
         low, high = (amount(name, end) for end in (entry.interval.low, entry.interval.high))
         said += f" (95 % interval {low} to {high})"
+    if about(name).alone:
+        return f"{said}, {count(entry.n_fake)} synthetic images."
     said += f", {count(entry.n_real)} real and {count(entry.n_fake)} synthetic images"
     if floor is None:
         return f"{said}. There are too few real images to compare halves of them."

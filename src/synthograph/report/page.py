@@ -294,7 +294,11 @@ def classes_table(entries: Sequence[Tree]) -> list[Tree]:
             rows.setdefault(Scope(**each["part"]), {})[each["measure"]] = each
         if measures := [measure for measure in MEASURES if measure in known]:
             shown = [
-                {"part": str(part), "first": next(iter(cells.values())), "cells": cells}
+                {
+                    "part": str(part),
+                    "first": max(cells.values(), key=lambda each: each["n_real"]),
+                    "cells": cells,
+                }
                 for part, cells in rows.items()
             ]
             found.append({"extractor": name, "measures": measures, "rows": shown})

@@ -14,11 +14,17 @@ from synthograph.report.conclusions import (
     conclude,
 )
 from synthograph.report.lacking import lacking, measured, second_extractor
-from synthograph.report.numbers import Numbers
-from synthograph.report.repeating import described, repeated, varied_by_noise, within_classes
+from synthograph.report.numbers import WHOLE, Numbers
+from synthograph.report.repeating import alike, described, within_classes
 from synthograph.report.words import as_sentence, count, listed, scope_name, several
 from synthograph.results.audit import Audit, AuditAnswer
-from synthograph.results.diversity import LEAST_SPREAD, MOST_NOISE, MOST_REPEATED
+from synthograph.results.diversity import (
+    LEAST_SPREAD,
+    MOST_NOISE,
+    MOST_REPEATED,
+    NOISE_SHARE,
+    REPEATING,
+)
 from synthograph.results.evaluation import LABEL
 from synthograph.results.measures import about
 from synthograph.results.report import Answer, Verdict
@@ -69,9 +75,8 @@ DIVERSE_RULE = (
     "has no synthetic image at all. No, or 'partly', too, if images of all or of some classes "
     f"repeat themselves: two of them lie less than {LEAST_SPREAD:g} times as far apart as two real "
     f"ones, or more than {100 * MOST_REPEATED:g} % of them have a near duplicate among them. So "
-    f"too where noise makes more than {100 * MOST_NOISE:g} % of the difference between two of them "
-    "and not their latents: drawn with the same noise they look alike. The whole 95 % interval "
-    "must say so." + _DIFFERENCE + _BOTH
+    f"too where more than {100 * MOST_NOISE:g} % of their variety is lost when all are drawn with "
+    "the same noise. The whole 95 % interval must say so." + _DIFFERENCE + _BOTH
 )
 COPIES_RULE = (
     "The answer of the audit. It plants known copies of training images to learn which copies it "
@@ -107,6 +112,10 @@ _REPEATED = {
 _BY_NOISE = {
     Distinction.YES: "noise makes the variety",
     Distinction.PARTLY: "noise makes the variety of a class",
+}
+_ALIKE = {
+    Distinction.YES: "images are too much alike",
+    Distinction.PARTLY: "images of some classes are too much alike",
 }
 _COPIES = {
     AuditAnswer.CLEAN: (Answer.NONE_FOUND, "No copies found"),
@@ -180,19 +189,22 @@ def diverse_verdict(numbers: Numbers, beside: Beside = ALONE) -> Verdict:
     question = "Diverse? Are they as varied as real images?"
     named = [s for s in numbers.shares if s.column is None or s.level]
     absent = [scope_name(s) for s in named if s.n_real and s.n_generated == 0]
-    found, within = conclude(numbers, DIVERSE), within_classes(numbers)
-    same, noisy = repeated(within), varied_by_noise(within)
-    alike = {*same, *noisy}
-    if found.together is Distinction.UNMEASURED and not (absent or alike):
+    found, within = conclude(numbers, DIVERSE), within_classes(numbers, REPEATING)
+    by_noise = within_classes(numbers, [NOISE_SHARE])
+    same, noisy = alike(within), alike(by_noise)
+    if found.together is Distinction.UNMEASURED and not (absent or same or noisy):
         return _unmeasured(question, DIVERSE_RULE, numbers, DIVERSE, beside)
     answer, headline = _answer(found.together, _DIVERSE, decides=found.decides)
-    reasons = [*_reasons(found, numbers, DIVERSE, beside), *described(within)]
+    reasons = _reasons(found, numbers, DIVERSE, beside)
+    reasons += [*described(within), *described(by_noise)]
     for parts, said in ((noisy, "Noise makes the variety"), (same, "Images repeat themselves")):
         if parts:
             reasons.insert(0, f"{said}: {listed(list(map(scope_name, parts)))}.")
-    if alike and found.together is not Distinction.YES:
-        extent = Distinction.YES if len(alike) == len(within) else Distinction.PARTLY
-        answer, headline = _answer(extent, _REPEATED if same else _BY_NOISE, decides=found.decides)
+    if (same or noisy) and found.together is not Distinction.YES:
+        words = _REPEATED if not noisy else _BY_NOISE if not same else _ALIKE
+        every = {*same, *noisy} >= {*within, *by_noise} or same == [WHOLE]
+        extent = Distinction.YES if every else Distinction.PARTLY
+        answer, headline = _answer(extent, words, decides=found.decides)
     if absent:
         answer, headline = Answer.NO, "A part is missing"
         reasons = [f"No synthetic image at all: {listed(absent)}.", *found.reasons]

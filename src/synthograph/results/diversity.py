@@ -1,11 +1,12 @@
-"""When synthetic images of a class count as too much alike: they repeat themselves, or differ by
+"""When synthetic images of a class count as too much alike: they repeat themselves, or vary by
 noise. One rule for training, which then prefers another snapshot, and for reports.
 """
 
 from synthograph.core.interval import Interval
 
 SPREAD, REPETITION, NOISE_SHARE = "spread", "repetition", "noise_share"
-WITHIN_CLASSES = (SPREAD, REPETITION, NOISE_SHARE)
+REPEATING = (SPREAD, REPETITION)
+WITHIN_CLASSES = (*REPEATING, NOISE_SHARE)
 """Measures that are taken within each class."""
 LEAST_SPREAD = 0.7
 MOST_REPEATED = 0.1
@@ -17,14 +18,13 @@ spread, and a third of a class that is one image by its repetition (docs/results
 
 MOST_NOISE = 0.3
 """Varied by noise is a class where the whole interval of its noise share lies above this: drawn
-with the same noise, its images lie at most 0.84 times as far apart. Classes of trained networks had
-shares up to 0.21; those of one that drew outlines by noise 0.50 to 0.65, and white cells that were
-still grain 0.42 (docs/results/growing.md).
+with the same noise, two of its images lie at most 0.84 times as far apart (docs/results/growing.md
+has shares of trained networks).
 """
 
 
-def repeats(measure: str, ends: Interval | None) -> bool:
-    """Whether a measure of a class says that its images repeat themselves; never without an
+def too_alike(measure: str, ends: Interval | None) -> bool:
+    """Whether a measure of a class says that its images are too much alike; never without an
     interval, so never of a few images.
     """
     if ends is None:

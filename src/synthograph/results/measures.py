@@ -14,13 +14,14 @@ class Direction(enum.StrEnum):
 @dataclass(frozen=True)
 class About:
     """A measure for its readers: what it says, in one sentence; which values are better, None where
-    neither are; whether it is a share of images, said in percent.
+    neither are; whether it is a share, said in percent; whether it is of synthetic images alone.
     """
 
     title: str
     says: str = ""
     better: Direction | None = None
     share: bool = False
+    alone: bool = False
 
 
 MEASURES = {
@@ -73,16 +74,17 @@ MEASURES = {
     ),
     "noise_share": About(
         "Noise share",
-        "How much of the difference between two synthetic images their noise makes, not their "
-        "latents, once fine detail is averaged away; drawn with the same noise, images of a high "
-        "share look alike.",
+        "Share of the variety that is lost where all images are drawn with the same noise, fine "
+        "detail apart; 0 means that noise decides nothing but detail.",
         Direction.LOW,
         share=True,
+        alone=True,
     ),
     "inception_score": About(
         "Inception score",
         "How clearly a network for photographs recognises everyday things; it tells little of "
         "medical images.",
+        alone=True,
     ),
     "spectrum": About(
         "Spectrum",

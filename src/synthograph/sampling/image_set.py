@@ -18,9 +18,6 @@ from synthograph.models.base import NoiseMode, TruncationCenter
 from synthograph.models.snapshot import Snapshot
 from synthograph.sampling.generate import ImageRequest, check_request, generate
 
-OTHER_NOISE = 1 << 31
-"""Added to the seeds of images, and of their noise, for other noise: no image has such a seed."""
-
 
 def synthetic_images(
     snapshot: Snapshot,
@@ -68,10 +65,8 @@ def synthetic_images(
         for images in generate(snapshot, asked):
             yield torch.from_numpy(np.stack([image.pixels for image in images]))
 
-    def other_noise(numbers: range) -> Iterator[Tensor]:
-        same = some(numbers).chosen(snapshot, slice(None))
-        seeds = tuple(OTHER_NOISE + seed for seed in same.seeds)
-        return drawn(replace(some(numbers), latents=replace(same, seeds=seeds)))
+    def fixed_noise(numbers: range) -> Iterator[Tensor]:
+        return drawn(replace(some(numbers), noise=NoiseMode.CONST))
 
     kind = device.partition(":")[0]
     about = [snapshot.sha256, labels, "random noise", f"psi {truncation:.12g}", kind]
@@ -97,7 +92,7 @@ def synthetic_images(
             "device": kind,
         },
         section=lambda numbers: drawn(some(numbers)),
-        other_noise=other_noise if snapshot.info.model.has_noise else None,
+        fixed_noise=fixed_noise if snapshot.info.model.has_noise else None,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthograph.results.diversity import NOISE_SHARE, REPETITION, SPREAD
+from synthograph.results.diversity import NOISE_SHARE, REPEATING, REPETITION, SPREAD
 from synthograph.training.state import ALL, Score, ScoredSnapshot, TrainingProgress
 from synthograph.training.stats import RunningMoments
 
@@ -17,6 +17,14 @@ FLAT = 0.05
 """Fraction of the real images' spread below which synthetic images count as all the same."""
 COLLAPSED = "synthetic images are nearly all the same"
 """How the alarm about them begins."""
+MORE_VARIETY = (
+    "more training, more augmentation (--aug ada), more real images of the class or a higher "
+    "--gamma help"
+)
+LESS_NOISE = (
+    "another snapshot, more training while images are still grain, or --set model.noise=false, "
+    "where the family has it, help"
+)
 
 FIDELITY, DIVERSITY = "frechet", ("recall", "coverage")
 """Measures by held-out images, as `metrics.names` calls them."""
@@ -72,7 +80,7 @@ def of_measures(progress: TrainingProgress) -> list[str]:
     """Alarms about the newest snapshot's measures: its images got better and more alike, or those
     of a class repeat themselves.
     """
-    return [*_narrower(progress), *_repeating(progress)]
+    return [*_narrower(progress), *_alike(progress)]
 
 
 def _narrower(progress: TrainingProgress) -> list[str]:
@@ -98,18 +106,20 @@ def _narrower(progress: TrainingProgress) -> list[str]:
     return found
 
 
-def _repeating(progress: TrainingProgress) -> list[str]:
-    """Classes of the newest snapshot whose images repeat themselves, and did not before."""
+def _alike(progress: TrainingProgress) -> list[str]:
+    """Classes of the newest snapshot whose images are too much alike, and were not before."""
     entry, found = progress.measured[-1], []
+    kinds = (("repeats", REPEATING, MORE_VARIETY), ("noise", (NOISE_SHARE,), LESS_NOISE))
     for part in dict.fromkeys(score.part for score in entry.scores):
         of_part = {score.name: score for score in entry.scores if score.part == part}
         named = part or ALL
-        if new(progress, f"repeats {named}", named in entry.repeated):
-            found.append(
-                f"{named}: synthetic images are too much alike ({_within(of_part)}); this snapshot "
-                "is not the best while there is one without; more training, more augmentation "
-                "(--aug ada), more real images of the class or a higher --gamma help"
-            )
+        for key, measures, advice in kinds:
+            if new(progress, f"{key} {named}", named in entry.too_alike(*measures)):
+                said = _within({name: of_part[name] for name in measures if name in of_part})
+                found.append(
+                    f"{named}: synthetic images are too much alike ({said}); this snapshot is not "
+                    f"the best while there is one without; {advice}"
+                )
     return found
 
 
@@ -118,7 +128,7 @@ def _within(scores: Mapping[str, Score]) -> str:
     words = {
         SPREAD: "they lie {:.2f} times as far apart as real ones",
         REPETITION: "{:.0%} have a near duplicate among them",
-        NOISE_SHARE: "noise makes {:.0%} of how two of them differ",
+        NOISE_SHARE: "{:.0%} of their variety is lost where all have the same noise",
     }
     return ", ".join(
         text.format(scores[name].value)

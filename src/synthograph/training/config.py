@@ -176,7 +176,8 @@ class TrainingConfig(Config):
 
 MEASURES = ("frechet", "kernel", "recall", "coverage", "spread", "repetition", "noise_share")
 """Measures by default: the distance that everybody knows, the one that few images do not bias, the
-two that notice when images get more alike, and three within each class; all in one pass.
+two that notice when images get more alike, and three within each class. One pass over the images,
+and one over as many or a thousand of the same latents with fixed noise.
 """
 
 

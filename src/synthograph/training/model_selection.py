@@ -3,7 +3,7 @@
 Measures of snapshots come from a callable. They are part of the saved state, and every decision is
 a function of them, so a resumed run decides alike.
 
-A snapshot that repeats itself within a class is not the best while there is one that does not: a
+A snapshot of which a class is too much alike is not the best while there is one without: a
 distance over all images hardly sees it where the class is small, and precision prefers it. One that
 is much worse does not count, such as the first snapshots of a run, whose images are noise.
 """
@@ -47,7 +47,7 @@ class _Ranked:
 
     bad: float
     place: int
-    repeats: bool
+    alike: bool
 
     def near(self, other: "_Ranked") -> bool:
         """Whether this one is not much worse than another."""
@@ -63,13 +63,13 @@ def _ranked(progress: TrainingProgress) -> list[_Ranked]:
         score = entry.leading
         if score is not None and score.value is not None:
             bad = score.value if score.smaller else -score.value
-            found.append(_Ranked(bad, place, bool(entry.repeated)))
+            found.append(_Ranked(bad, place, bool(entry.too_alike())))
     return sorted(found)
 
 
 def _chosen(found: Sequence[_Ranked]) -> _Ranked:
-    """The best one that does not repeat itself, unless it is much worse than the best of all."""
-    varied = next((each for each in found if not each.repeats), found[0])
+    """The best one that is varied, unless it is much worse than the best of all."""
+    varied = next((each for each in found if not each.alike), found[0])
     return varied if varied.near(found[0]) else found[0]
 
 
@@ -122,8 +122,8 @@ def describe_best(progress: TrainingProgress) -> str | None:
     since = since_best(progress)
     after = "" if not since else f"; {since} snapshot{'s' * (since > 1)} since then"
     said = f"best by {score.name}: {entry.snapshot} with {score.value:.3g}{after}"
-    if entry.repeated:
-        classes = ", ".join(entry.repeated)
+    if alike := entry.too_alike():
+        classes = ", ".join(alike)
         return f"{said}; its images are too much alike ({classes}), as others are, or are far worse"
     each = _ranked(progress)
     better = each[: each.index(_chosen(each))]

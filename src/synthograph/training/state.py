@@ -34,7 +34,7 @@ from synthograph.core.untrusted.tensors import (
 )
 from synthograph.models.base import Networks
 from synthograph.models.config import AdamConfig
-from synthograph.results.diversity import repeats
+from synthograph.results.diversity import too_alike
 from synthograph.training.controllers import Controller
 from synthograph.training.stats import RunningMoments
 
@@ -72,9 +72,9 @@ class Score:
         return self.name if self.part is None else f"{self.name}/{self.part}"
 
     @property
-    def repeats(self) -> bool:
-        """Whether it says that images repeat themselves."""
-        return repeats(self.name, None if self.interval is None else Interval(*self.interval))
+    def too_alike(self) -> bool:
+        """Whether it says that images are too much alike."""
+        return too_alike(self.name, None if self.interval is None else Interval(*self.interval))
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,17 @@ class ScoredSnapshot:
         """The measure that chooses, if it has a value."""
         return next((s for s in self.scores if s.leads and s.value is not None), None)
 
-    @property
-    def repeated(self) -> list[str]:
-        """Classes whose images repeat themselves; `ALL` where there are no classes."""
+    def too_alike(self, *measures: str) -> list[str]:
+        """Classes whose images are too much alike by these measures, or by any; `ALL` where there
+        are no classes.
+        """
         classes = any(score.part is not None for score in self.scores)
-        found = (s.part for s in self.scores if s.repeats and (s.part is not None) == classes)
+        found = (
+            score.part
+            for score in self.scores
+            if score.too_alike and (score.part is not None) == classes
+            if not measures or score.name in measures
+        )
         return list(dict.fromkeys(part or ALL for part in found))
 
 

@@ -189,10 +189,8 @@ def _plan(request: EvaluateRequest, progress: Progress) -> _Plan:
         tuple(spec for spec in requested.paths if spec.distance in distances),
     )
     if not (measures.own or measures.published or measures.paths):
-        raise UserError(
-            f"nothing can be measured: {'; '.join(skipped)}; or take --features "
-            f"{RANDOM} and measures of our own, which need no file"
-        )
+        weights = f"; or take --features {RANDOM} and measures of our own, which need no file"
+        raise UserError(f"nothing can be measured: {'; '.join(skipped)}{weights * bool(missing)}")
     _refuse_ignored(request, measures)
     inputs = evaluation_inputs(source, measures)
     if request.sensitivity:
