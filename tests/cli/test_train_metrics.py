@@ -121,9 +121,34 @@ def test_training_does_not_notice_that_it_is_measured(train: Typed, tmp_path: Pa
 def test_missing_weights_stop_no_training(train: Typed, tmp_path: Path) -> None:
     code, text, error = train("--features", "dinov2-vits14", "--patience", "1")
     assert code == 0, error
-    assert f"skipped: {', '.join(MEASURES)}: the weights of dinov2-vits14" in text
+    lost = [name for name in MEASURES if name != "noise_share"]
+    assert f"skipped: {', '.join(lost)}: the weights of dinov2-vits14" in text
     assert "--patience has no effect" in text
-    assert not (tmp_path / "runs" / "00000-cells-cond-tiny" / "metrics.jsonl").exists()
+    run = tmp_path / "runs" / "00000-cells-cond-tiny"
+    assert {entry["name"] for line in lines(run) for entry in line["entries"]} == {"noise_share"}
+    assert not (run / "snapshots" / "best.json").exists()
+
+
+def test_a_measure_of_synthetic_images_alone_chooses_nothing(train: Typed, tmp_path: Path) -> None:
+    code, _, error = train("--metrics", "noise_share,frechet", "--metric-num", "40")
+    assert code == 0, error
+    run = tmp_path / "runs" / "00000-cells-cond-tiny"
+    assert json.loads((run / "snapshots" / "best.json").read_text())["measure"] == "frechet"
+    (held_out,) = lines(run)
+    parts = {e["scope"]["level"] for e in held_out["entries"] if e["name"] == "noise_share"}
+    assert parts == {None, *(row.label for row in open_archive(tmp_path / "cells.zip").rows)}
+    code, _, error = train("--metrics", "noise_share", "--patience", "1")
+    assert code == 2 and "no measure chooses a best snapshot" in error
+
+
+def test_without_noise_there_is_no_share_of_it(train: Typed, tmp_path: Path) -> None:
+    quiet = ("--set", "model.noise=false", "--metric-num", "12")
+    code, text, error = train(*quiet)
+    assert code == 0 and "skipped: " not in text, error
+    names = {e["name"] for e in lines(tmp_path / "runs" / "00000-cells-cond-tiny")[0]["entries"]}
+    assert "frechet" in names and "noise_share" not in names
+    code, text, error = train(*quiet, "--metrics", "frechet,noise_share")
+    assert code == 0 and "skipped: noise_share: " in text, error
 
 
 def test_what_goes_wrong_while_measuring_is_told(
