@@ -64,7 +64,7 @@ def test_what_has_no_share_says_why() -> None:
     assert noise_share(drawn(9, 0), drawn(9, 1)).notes == (
         "9 images were drawn with fixed noise, too, at least 10 are needed",
     )
-    same = torch.full((20, 3), 7.0)
+    same = torch.full((20, 3), 7.3)
     assert "all synthetic images are the same" in noise_share(same, same).notes[0]
 
 

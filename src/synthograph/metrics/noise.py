@@ -38,6 +38,8 @@ PAIRS = 1000
 """Images of a set at most that are drawn twice: enough for a share, however large the set is."""
 FEWEST = 10
 """Images below which there is no share."""
+SAME = 1e-9
+"""Variance, in squared grey levels, up to which images are the same."""
 NO_NOISE = (
     f"skipped: {NOISE_SHARE}: images of an archive, and of a network without noise inputs, cannot "
     "be drawn with other noise; name a network that has some (--network)"
@@ -107,7 +109,8 @@ def noise_share(own: Float[Tensor, "n d"], fixed: Float[Tensor, "n d"], seed: in
         reason = f"{count} images were drawn with fixed noise, too, at least {FEWEST} are needed"
         return Value(name=NOISE_SHARE, value=None, n_fake=count, notes=(reason,))
     cut = plan(torch.arange(count), seed=seed)
-    shares = 1 - _variances(fixed, cut) / _variances(own, cut)
+    whole = _variances(own, cut)
+    shares = 1 - _variances(fixed, cut) / whole.where(whole > SAME, 0)
     if not math.isfinite(float(shares[0])):
         reason = "all synthetic images are the same once they are reduced"
         return Value(name=NOISE_SHARE, value=None, n_fake=count, notes=(reason,))
