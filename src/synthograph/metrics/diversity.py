@@ -46,7 +46,7 @@ CLOSEST = 0.05
 """Share of real images whose neighbours may be nearer than the distance that real ones keep."""
 NEAR = 0.5
 """Near duplicates lie nearer than this share of it. Of trained networks 0 to 4 % of the images do,
-at 0.8 up to 58 %; copies lie at 0 (docs/results/families.md)."""
+at 0.8 up to 58 %; copies lie at 0 (docs/results/diversity.md)."""
 MIN_REPEATED = 10
 """Fewest patients, and synthetic images, for repetition: with less, one pair decides."""
 SAME = 1e-30

@@ -13,13 +13,13 @@ MOST_REPEATED = 0.1
 """A class repeats itself where the whole interval of its spread lies below the first, or that of
 its repetition above the second. No halves of real cells and brain slices did, nor networks after
 20,000 to 60,000 images, although their images lack detail. A truncation psi of 0.3 does by its
-spread, and a third of a class that is one image by its repetition (docs/results/families.md).
+spread, and a third of a class that is one image by its repetition (docs/results/diversity.md).
 """
 
 MOST_NOISE = 0.3
 """Varied by noise is a class where the whole interval of its noise share lies above this: drawn
-with the same noise, two of its images lie at most 0.84 times as far apart (docs/results/growing.md
-has shares of trained networks).
+with the same noise, two of its images lie at most 0.84 times as far apart
+(docs/results/diversity.md has shares of trained networks).
 """
 
 
