@@ -322,8 +322,8 @@ def test_a_class_that_repeats_itself_is_not_diverse(
     ("shares", "answer", "headline"),
     [
         ((0.34, 0.1), Answer.YES, "As varied as real images"),  # the interval reaches the limit
-        ((0.6, 0.1), Answer.PARTLY, "Noise makes the variety of a class"),
-        ((0.6, 0.5), Answer.NO, "Noise makes the variety"),
+        ((0.6, 0.1), Answer.PARTLY, "Much of the variety of a class comes from noise inputs"),
+        ((0.6, 0.5), Answer.NO, "Much of the variety comes from noise inputs"),
     ],
 )
 def test_variety_that_noise_makes_is_none(
@@ -333,13 +333,17 @@ def test_variety_that_noise_makes_is_none(
     both = [material.entries(extractor=name) for name in ("random-vgg16", "dinov2")]
     verdict = diverse_verdict(read([*both[0], *noise], both[1]))
     assert (verdict.answer, verdict.headline) == (answer, headline)
-    alike = [each for each in verdict.reasons if each.startswith("Noise makes the variety: ")]
+    alike = [
+        each
+        for each in verdict.reasons
+        if each.startswith("Much of the variety comes from noise inputs: ")
+    ]
     assert alike == {
         Answer.YES: [],
-        Answer.PARTLY: ["Noise makes the variety: class a."],
-        Answer.NO: ["Noise makes the variety: class a and class b."],
+        Answer.PARTLY: ["Much of the variety comes from noise inputs: class a."],
+        Answer.NO: ["Much of the variety comes from noise inputs: class a and class b."],
     }.get(answer)
-    assert "Class b: with the same noise for all, " in " ".join(verdict.reasons)
+    assert "Class b: with the same noise inputs for all, " in " ".join(verdict.reasons)
     assert any("repeat themselves was not measured" in limit for limit in verdict.limits)
 
 
@@ -351,7 +355,7 @@ def test_classes_that_are_too_much_alike_each_in_its_way() -> None:
     assert (verdict.answer, verdict.headline) == (Answer.NO, "Images are too much alike")
     assert verdict.reasons[:2] == (
         "Images repeat themselves: class a.",
-        "Noise makes the variety: class b.",
+        "Much of the variety comes from noise inputs: class b.",
     )
 
 

@@ -195,7 +195,7 @@ def test_a_class_that_varies_by_noise_is_too_much_alike(tmp_path: Path) -> None:
     (alarm,) = alarms.of_measures(progress)
     assert alarm.startswith(
         "cells: synthetic images are too much alike (50% of their variety is lost where all have "
-        "the same noise)"
+        "the same noise inputs)"
     )
     assert "model.noise=false" in alarm and "--gamma" not in alarm
     found = model_selection.best_document(progress, "x")

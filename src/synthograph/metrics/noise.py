@@ -1,14 +1,14 @@
 """How much of the variety of synthetic images is lost where all are drawn with the same noise.
 
-Noise inputs are there for detail that nobody would miss: the place of a hair, the grain of a
-tissue. A network whose latents do little may draw outlines and colours by noise. While each image
-has its own noise, as in measures, its images vary as those of a good network do, and measures of
-variety are content. Drawn with the same noise, as `generate` draws unless told otherwise, they look
-more alike; and what noise draws, no latent holds.
+Noise inputs are there for random fine detail: the place of a hair, the texture of skin. A network
+whose latents do little may draw outlines and colours by noise. While each image has its own noise,
+as in measures, its images vary as those of a good network do, and measures of variety are content.
+Drawn with the same noise, as `generate` draws unless told otherwise, they look more alike; and what
+noise draws, no latent holds.
 
 Every image is drawn twice, with noise of its own and with the fixed noise of the network, and
-reduced to means over areas, in which grain is gone. The share is 1 less the variance of the second
-ones by that of the first ones, at least 0.
+reduced to means over areas, 8 along its longer side. The share is 1 minus the ratio of the second
+variance to the first, at least 0.
 """
 
 import math

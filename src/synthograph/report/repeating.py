@@ -49,5 +49,5 @@ def _said(entry: Entry) -> str:
     if name == SPREAD:
         return f"two synthetic images lie {value} times as far apart as two real ones{between}"
     if name == NOISE_SHARE:
-        return f"with the same noise for all, {value}{between} of their variety is lost"
+        return f"with the same noise inputs for all, {value}{between} of their variety is lost"
     return f"{value}{between} of the synthetic images have a near duplicate among themselves"

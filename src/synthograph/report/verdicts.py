@@ -72,11 +72,12 @@ FAITHFUL_RULE = (
 DIVERSE_RULE = (
     f"{_EXTRACTORS}Yes, if at least two of them, one of them trained, find recall and coverage as "
     "good as between two halves of the real images. No, if they find both worse, or if a class "
-    "has no synthetic image at all. No, or 'partly', too, if images of all or of some classes "
-    f"repeat themselves: two of them lie less than {LEAST_SPREAD:g} times as far apart as two real "
-    f"ones, or more than {100 * MOST_REPEATED:g} % of them have a near duplicate among them. So "
-    f"too where more than {100 * MOST_NOISE:g} % of their variety is lost when all are drawn with "
-    "the same noise. The whole 95 % interval must say so." + _DIFFERENCE + _BOTH
+    "has no synthetic image at all. No, or 'partly', too, if by any one of them images of all or "
+    f"of some classes repeat themselves: two of them lie on average less than {LEAST_SPREAD:g} "
+    f"times as far apart as two real ones, or more than {100 * MOST_REPEATED:g} % have a near "
+    f"duplicate in the set. The same if more than {100 * MOST_NOISE:g} % of their variety is lost "
+    "when all have the same noise inputs, which are random numbers beside the latent. Each time "
+    "the whole 95 % interval must say so." + _DIFFERENCE + _BOTH
 )
 COPIES_RULE = (
     "The answer of the audit. It plants known copies of training images to learn which copies it "
@@ -110,8 +111,8 @@ _REPEATED = {
     Distinction.PARTLY: "a class repeats itself",
 }
 _BY_NOISE = {
-    Distinction.YES: "noise makes the variety",
-    Distinction.PARTLY: "noise makes the variety of a class",
+    Distinction.YES: "much of the variety comes from noise inputs",
+    Distinction.PARTLY: "much of the variety of a class comes from noise inputs",
 }
 _ALIKE = {
     Distinction.YES: "images are too much alike",
@@ -197,7 +198,8 @@ def diverse_verdict(numbers: Numbers, beside: Beside = ALONE) -> Verdict:
     answer, headline = _answer(found.together, _DIVERSE, decides=found.decides)
     reasons = _reasons(found, numbers, DIVERSE, beside)
     reasons += [*described(within), *described(by_noise)]
-    for parts, said in ((noisy, "Noise makes the variety"), (same, "Images repeat themselves")):
+    by_noise_inputs = _BY_NOISE[Distinction.YES].capitalize()
+    for parts, said in ((noisy, by_noise_inputs), (same, "Images repeat themselves")):
         if parts:
             reasons.insert(0, f"{said}: {listed(list(map(scope_name, parts)))}.")
     if (same or noisy) and found.together is not Distinction.YES:

@@ -74,8 +74,8 @@ MEASURES = {
     ),
     "noise_share": About(
         "Noise share",
-        "Share of the variety that is lost where all images are drawn with the same noise, fine "
-        "detail apart; 0 means that noise decides nothing but detail.",
+        "Share of the variety that is lost where all images have the same noise inputs; 0 means "
+        "that these decide nothing larger than an eighth of the image's longer side.",
         Direction.LOW,
         share=True,
         alone=True,

@@ -22,8 +22,8 @@ MORE_VARIETY = (
     "--gamma help"
 )
 LESS_NOISE = (
-    "another snapshot, more training while images are still grain, or --set model.noise=false, "
-    "where the family has it, help"
+    "more training helps if they still look grainy, an earlier snapshot if they did not before; "
+    "--set model.noise=false, where the family has it, trains without, at the cost of detail"
 )
 
 FIDELITY, DIVERSITY = "frechet", ("recall", "coverage")
@@ -117,8 +117,8 @@ def _alike(progress: TrainingProgress) -> list[str]:
             if new(progress, f"{key} {named}", named in entry.too_alike(*measures)):
                 said = _within({name: of_part[name] for name in measures if name in of_part})
                 found.append(
-                    f"{named}: synthetic images are too much alike ({said}); this snapshot is not "
-                    f"the best while there is one without; {advice}"
+                    f"{named}: synthetic images are too much alike ({said}); a snapshot without is "
+                    f"preferred, unless it is more than twice as bad; {advice}"
                 )
     return found
 
@@ -128,7 +128,7 @@ def _within(scores: Mapping[str, Score]) -> str:
     words = {
         SPREAD: "they lie {:.2f} times as far apart as real ones",
         REPETITION: "{:.0%} have a near duplicate among them",
-        NOISE_SHARE: "{:.0%} of their variety is lost where all have the same noise",
+        NOISE_SHARE: "{:.0%} of their variety is lost where all have the same noise inputs",
     }
     return ", ".join(
         text.format(scores[name].value)
