@@ -284,7 +284,8 @@ def test_a_folder_of_another_search_and_measures_that_are_not_there(
     [
         ({"objectives": "kernl"}, "'kernl' is unknown: did you mean 'kernel'?"),
         ({"objectives": "fid50k_full"}, "fid50k_full cannot choose: it is not measured against"),
-        ({"objectives": "ms_ssim"}, "ms_ssim cannot choose: neither larger nor smaller"),
+        ({"objectives": "ms_ssim"}, "ms_ssim cannot choose: it does not say which images are more"),
+        ({"objectives": "noise_share"}, "noise_share cannot choose: it does not say which images"),
         ({"fold": 3}, "--fold 3: folds of cells.zip are none"),
         ({"trials": 0}, "--trials 0: must be at least 1"),
         (

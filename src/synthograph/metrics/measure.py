@@ -56,3 +56,10 @@ class Measure:
     def about(self) -> About:
         """Title, direction and what it says."""
         return self.described or about(self.name)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it can choose between networks: it compares with real images, and says which
+        values are better.
+        """
+        return self.about.better is not None and not self.about.alone

@@ -182,7 +182,7 @@ def _objective(name: str) -> SearchObjective:
     Raises:
         UserError: it is unknown, or cannot.
     """
-    can = [each for each, measure in BY_NAME.items() if measure.about.better is not None]
+    can = [each for each, measure in BY_NAME.items() if measure.chooses]
     if name not in BY_NAME:
         try:
             parse_selection([name])
@@ -192,13 +192,13 @@ def _objective(name: str) -> SearchObjective:
             f"objective {name} cannot choose: it is not measured against images that were held "
             f"out; take one of {', '.join(can)}"
         )
-    better = BY_NAME[name].about.better
-    if better is None:
+    if name not in can:
         raise UserError(
-            f"objective {name} cannot choose: neither larger nor smaller values of it are better; "
-            f"take one of {', '.join(can)}"
+            f"objective {name} cannot choose: it does not say which images are more like real "
+            f"ones; take one of {', '.join(can)}"
         )
-    return SearchObjective(measure=name, title=about(name).title, smaller=better is Direction.LOW)
+    smaller = BY_NAME[name].about.better is Direction.LOW
+    return SearchObjective(measure=name, title=about(name).title, smaller=smaller)
 
 
 def _constraint(name: str, least: float | str) -> SearchConstraint:

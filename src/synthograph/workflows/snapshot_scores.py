@@ -140,12 +140,9 @@ def requested_measures(config: RunConfig) -> MeasureSelection:
 
 
 def _choosing(config: RunConfig) -> str | None:
-    """The first requested measure that compares with real images and has a better direction: it
-    chooses the best snapshot.
-    """
-    known = [BY_NAME[name] for name in config.metrics.measures if name in BY_NAME]
-    comparing = (each for each in known if each.about.better and not each.about.alone)
-    return next((each.name for each in comparing), None)
+    """The first requested measure that can choose the best snapshot."""
+    names = (name for name in config.metrics.measures if name in BY_NAME)
+    return next((name for name in names if BY_NAME[name].chooses), None)
 
 
 def _lacking(config: RunConfig, requested: MeasureSelection) -> tuple[set[str], list[str]]:
