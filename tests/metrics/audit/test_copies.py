@@ -48,6 +48,21 @@ def test_copies_among_others_are_found_and_withheld(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_images_that_look_like_copies_of_unseen_ones_are_told(tmp_path: Path) -> None:
+    """What is flagged may be no copy, where held-out images look copied as well."""
+    train, unseen = texture(80, 1), texture(40, 2)
+    sets = as_set(train, "train", per=2), as_set(unseen, "holdout")
+    both = as_set(np.concatenate([texture(20, 3), train[:8], unseen[:5]]), "made")
+    found = search(*sets, both, folder=tmp_path, planted=10).copies
+    assert found.found and found.withhold == tuple(range(20, 28))
+    (note,) = [note for note in found.notes if "never saw" in note]
+    assert note.startswith("5 synthetic images look like copies of the 40 images of holdout, too")
+    assert "(8 of the 80 training images" in note
+    alone = as_set(np.concatenate([texture(20, 3), train[:8]]), "made")
+    found = search(*sets, alone, folder=tmp_path, planted=10).copies
+    assert found.found and not any("never saw" in note for note in found.notes)
+
+
 def test_unseen_patients_are_no_copies(tmp_path: Path) -> None:
     found = search(
         as_set(texture(80, 1), "train", per=2), as_set(texture(40, 2), "holdout"),

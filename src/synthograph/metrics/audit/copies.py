@@ -120,6 +120,12 @@ def find_copies(
     convicted = deciding(counts, levels, synthetic.count)
     decided = convicted or counts[0]
     flagged = (scores >= decided.score).nonzero()[:, 0].tolist()
+    notes = list(_notes(counts, effects, same, holdout, int(known.twins.sum())))
+    if convicted is not None:
+        unseen = Index(holdout, index.folder, index.tracks)
+        beside = unseen.candidates(synthetic, every, "synthetic against hold-out images")
+        alike = int((known.scale.scores(beside)[0] >= convicted.score).sum())
+        notes += _of_unseen(alike, convicted, holdout, train) if alike else []
     sets = {"train": train, "holdout": holdout, "generated": synthetic}
     copies = Copies(
         found=convicted is not None or bool(same.proof),
@@ -131,7 +137,7 @@ def find_copies(
         proof=same.proof,
         withhold=tuple(sorted({*flagged, *same.images})),
         pairs=_closest(scores, nearest),
-        notes=tuple(_notes(counts, effects, same, holdout, int(known.twins.sum()))),
+        notes=tuple(notes),
         provenance={
             **provenance(sets, seed),
             "thresholds_from": {"train_images": len(known.rows), "holdout_images": len(kept)},
@@ -304,6 +310,18 @@ def _notes(
     yield (
         "images of one group are alike, so they count for fewer: training images as "
         f"{1 / effects[0]:.0%} and held-out ones as {1 / effects[1]:.0%} of their number"
+    )
+
+
+def _of_unseen(alike: int, decided: Flagged, holdout: ImageSet, train: ImageSet) -> Iterator[str]:
+    """That images which the generator never saw look copied, too: then some, or all, of what is
+    flagged may be images that are plainer than real ones, of which only the outline agrees.
+    """
+    yield (
+        f"{alike} synthetic images look like copies of the {holdout.count} images of "
+        f"{holdout.name}, too, which the generator never saw ({decided.flagged} of the "
+        f"{train.count} training images, at the same threshold): look at the pairs, since not all "
+        "of them need to be copies"
     )
 
 

@@ -117,8 +117,7 @@ class Index:
     """
 
     def __init__(self, images: ImageSet, folder: Path, tracks: Tracks = silent) -> None:
-        self.images = images
-        self.tracks = tracks
+        self.images, self.folder, self.tracks = images, folder, tracks
         # with the sets, so that none of them is forgotten and its number given to another one
         self._known: dict[tuple[int, bytes, bool], tuple[ImageSet, Candidates]] = {}
         self._padded: dict[bytes, Candidates] = {}
