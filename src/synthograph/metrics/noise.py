@@ -12,19 +12,18 @@ variance to the first, at least 0.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Float32, Float64
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
 from synthograph.archive.batches import ImageSet
 from synthograph.core.interval import Interval
-from synthograph.core.spec import ImageSpec
 from synthograph.metrics.columns import Column, Step, channels_of, digest
 from synthograph.metrics.measure import Measure, Source
+from synthograph.ops.pixels import reduced
 from synthograph.results.diversity import NOISE_SHARE
 from synthograph.results.evaluation import Value
 from synthograph.stats.intervals import Plan, interval, means, plan
@@ -52,48 +51,28 @@ def noise_column(images: ImageSet, modality: str | None = None) -> Column:
     """
     part, again = channels_of(images.spec, modality), images.fixed_noise
     assert again is not None, f"{images.name} is made with noise"
-    height, width = _reduced_size(images.spec)
-    dims = 1 + 2 * (part.stop - part.start) * height * width
+    height, width = images.spec.height, images.spec.width
+
+    def small(pixels: Tensor) -> Float32[Tensor, "n d"]:
+        return reduced(pixels[:, part].to(torch.float32), SIDE).flatten(1)
+
+    dims = 1 + 2 * small(torch.zeros(1, images.spec.channels, height, width)).shape[1]
 
     def begin(start: int) -> Step:
         numbers = range(start, min(images.count, PAIRS))
         others = again(numbers) if numbers else iter(())
-        return _Twice(others, part, (height, width), dims)
+
+        def step(batch: Tensor) -> Float32[Tensor, "n d"]:
+            rows, other = torch.zeros(len(batch), dims), next(others, None)
+            if other is not None:
+                marks, pair = torch.ones(len(other), 1), (batch[: len(other)], other)
+                rows[: len(other)] = torch.cat([marks, *map(small, pair)], 1)
+            return rows
+
+        return step
 
     about = ["noise", 2, SIDE, PAIRS, part.start, part.stop]
     return Column("noise", digest(about), dims, begin, alone=False)
-
-
-class _Twice:
-    """The step of `noise_column`: batches of the set and of its other images, side by side."""
-
-    def __init__(
-        self, others: Iterator[Tensor], part: slice, size: tuple[int, int], dims: int
-    ) -> None:
-        self._others, self._part, self._size, self._dims = others, part, size, dims
-
-    def __call__(self, images: Tensor) -> Float32[Tensor, "n d"]:
-        rows = torch.zeros(len(images), self._dims)
-        other = next(self._others, None)
-        if other is not None:
-            pair = (images[: len(other)], other)
-            rows[: len(other)] = torch.cat(
-                [torch.ones(len(other), 1), *(self._reduced(each) for each in pair)], 1
-            )
-        return rows
-
-    def _reduced(self, images: Tensor) -> Float32[Tensor, "n d"]:
-        cut = images[:, self._part].to(torch.float32)
-        return adaptive_avg_pool2d(cut, self._size).flatten(1)
-
-
-def _reduced_size(spec: ImageSpec) -> tuple[int, int]:
-    longer = max(spec.height, spec.width)
-    height, width = (
-        side if longer <= SIDE else max(1, round(side * SIDE / longer))
-        for side in (spec.height, spec.width)
-    )
-    return height, width
 
 
 def noise_share(own: Float[Tensor, "n d"], fixed: Float[Tensor, "n d"], seed: int = 0) -> Value:

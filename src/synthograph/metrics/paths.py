@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
 from synthograph.core.errors import UserError
 from synthograph.features.vgg16 import MIN_SIDE
+from synthograph.ops.pixels import reduced
 from synthograph.results.evaluation import Value
 from synthograph.stats.intervals import interval, plan
 
@@ -116,11 +116,7 @@ def seen(images: Float[Tensor, "n c h w"], variant: PathVariant) -> Float[Tensor
     """
     rows, columns = _window(variant, *images.shape[2:])
     images = images[:, :, rows, columns]
-    longer = max(images.shape[2:])
-    if longer <= variant.size:
-        return images
-    height, width = (max(1, round(side * variant.size / longer)) for side in images.shape[2:])
-    return adaptive_avg_pool2d(images, (height, width))
+    return reduced(images, variant.size)
 
 
 def _window(variant: PathVariant, height: int, width: int) -> tuple[slice, slice]:

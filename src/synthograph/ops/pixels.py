@@ -1,9 +1,10 @@
-"""Between network range and stored pixels."""
+"""Between network range and stored pixels, and small images."""
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 
 def to_pixels(images: Float[Tensor, "n c h w"], bits: int) -> np.ndarray:
@@ -16,3 +17,12 @@ def to_pixels(images: Float[Tensor, "n c h w"], bits: int) -> np.ndarray:
     scaled = (images.detach().double() * (half - 0.5) + half).clamp(0, 2.0**bits - 1)
     dtype = np.uint8 if bits == 8 else np.uint16
     return scaled.to(torch.int32).cpu().numpy().astype(dtype)
+
+
+def reduced(images: Float[Tensor, "n c h w"], longest: int) -> Float[Tensor, "n c hh ww"]:
+    """Means over areas, so that the longer side has at most so many pixels."""
+    longer = max(images.shape[2:])
+    if longer <= longest:
+        return images
+    height, width = (max(1, round(side * longest / longer)) for side in images.shape[2:])
+    return adaptive_avg_pool2d(images, (height, width))

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
+from torch.nn.functional import avg_pool2d
 
 from synthograph.core.spec import ImageSpec
 from synthograph.features.lpips import PerceptualDistance
+from synthograph.ops.pixels import reduced
 
 # n image, c channel, g group of channels
 
@@ -85,11 +86,8 @@ class TargetDistance:
         yield from self.spec.split(images).values()
 
     def _maps(self, images: Float[Tensor, "n c h w"]) -> list[Tensor]:
-        longer = max(images.shape[2:])
-        if longer > LONGEST:
-            height, width = (max(1, round(side * LONGEST / longer)) for side in images.shape[2:])
-            images = adaptive_avg_pool2d(images, (height, width))
-        parts = [self.perceptual.maps((part + 1) * 127.5) for part in images.split(UNIT)]
+        small = reduced(images, LONGEST)
+        parts = [self.perceptual.maps((part + 1) * 127.5) for part in small.split(UNIT)]
         return [torch.cat(layer, dim=1) for layer in zip(*parts, strict=True)]
 
 

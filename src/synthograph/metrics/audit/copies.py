@@ -125,7 +125,8 @@ def find_copies(
         unseen = Index(holdout, index.folder, index.tracks)
         beside = unseen.candidates(synthetic, every, "synthetic against hold-out images")
         alike = int((known.scale.scores(beside)[0] >= convicted.score).sum())
-        notes += _of_unseen(alike, convicted, holdout, train) if alike else []
+        if alike:
+            notes.append(_of_unseen(alike, convicted, holdout, train))
     sets = {"train": train, "holdout": holdout, "generated": synthetic}
     copies = Copies(
         found=convicted is not None or bool(same.proof),
@@ -313,11 +314,11 @@ def _notes(
     )
 
 
-def _of_unseen(alike: int, decided: Flagged, holdout: ImageSet, train: ImageSet) -> Iterator[str]:
+def _of_unseen(alike: int, decided: Flagged, holdout: ImageSet, train: ImageSet) -> str:
     """That images which the generator never saw look copied, too: then some, or all, of what is
     flagged may be images that are plainer than real ones, of which only the outline agrees.
     """
-    yield (
+    return (
         f"{alike} synthetic images look like copies of the {holdout.count} images of "
         f"{holdout.name}, too, which the generator never saw ({decided.flagged} of the "
         f"{train.count} training images, at the same threshold): look at the pairs, since not all "
