@@ -184,6 +184,28 @@ class Flagged(Threshold):
     upper_limit_by_transform: dict[str, float | None] = {}
 
 
+class Control(Schema):
+    """What the threshold that convicts a set says of held-out images, which the generator never
+    saw.
+
+    Attributes:
+        flagged: synthetic images that look like copies of held-out images.
+        p: probability of so many, were synthetic images like unseen real ones.
+        closer: synthetic images more alike to a training image than any is to a held-out one.
+        groups: of these training images.
+        groups_p: probability of so many, were training images as unseen as held-out ones.
+        explains: whether more look like copies of held-out images than by chance, and `groups` are
+            no more than chance gives: what is flagged need not be copied.
+    """
+
+    flagged: Count
+    p: Share
+    closer: Count
+    groups: Count
+    groups_p: Share
+    explains: bool
+
+
 class ClosestPair(Schema):
     """A synthetic image and the training image nearest to it: places in their sets, and score."""
 
@@ -197,13 +219,16 @@ class Copies(AuditPart):
     known: `found` is None then.
 
     Attributes:
-        found: whether more images are flagged than unseen real images lead one to expect, or one
-            equals a training image, but no held-out one, pixel by pixel.
+        found: whether more images are flagged than unseen real images lead one to expect, and the
+            control does not explain it; or one equals a training image, but no held-out one, pixel
+            by pixel.
         level: probability of `found` for a generator that copies no more than an unseen patient
             does.
         counts: at every rate of false alarms.
         decided: the rate of false alarms that the set is judged and images are withheld by; None
             where only equal images were looked for, and in files of older versions.
+        control: the same search among held-out images; None where training images are flagged no
+            more than by chance, and in files of older versions.
         recall: of planted copies, by transform and class.
         identical: synthetic images that equal a training image in every pixel.
         proof: those of them that equal no held-out image.
@@ -215,6 +240,7 @@ class Copies(AuditPart):
     level: IfGiven[float | None] = None
     counts: IfGiven[Many[Flagged]] = ()
     decided: IfGiven[float | None] = None
+    control: IfGiven[Control | None] = None
     recall: IfGiven[Many[Recall]] = ()
     identical: tuple[Count, ...] = ()
     proof: tuple[Count, ...] = ()

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,6 +24,7 @@ from synthograph.metrics.audit.report_text import lines
 from synthograph.metrics.audit.verdict import decide
 from synthograph.metrics.overlap import Trained
 from synthograph.results.audit import Audit, AuditAnswer, NeighbourTest, Recall
+from tests.metrics.audit.pictures import as_set, texture
 from tests.metrics.images import Means, noise
 
 
@@ -219,6 +221,19 @@ def test_training_images_in_the_hold_out_cannot_be_decided(tmp_path: Path) -> No
     assert overlap is not None and overlap.identical == (0, 1, 2)
     assert overlap.share >= 3 / 48
     assert found.result.verdict.answer is AuditAnswer.UNDECIDABLE
+
+
+@pytest.mark.usefixtures("quick")
+def test_images_that_are_like_any_real_one_cannot_be_decided(tmp_path: Path) -> None:
+    train, unseen = texture(60, 1), texture(40, 2)
+    pixels = np.concatenate([texture(20, 3), *(each[:6, :, :, ::-1] for each in (train, unseen))])
+    sets = as_set(train, "train", per=2), as_set(unseen, "held"), as_set(pixels, "made")
+    found = audits.audit(AuditSets(*sets), [Means()], folder=tmp_path).result
+    assert found.verdict.answer is AuditAnswer.UNDECIDABLE
+    assert found.copies.sentence in found.verdict.reasons
+    assert "6 look like copies of held-out images" in found.copies.sentence
+    assert found.copies.sentence not in found.verdict.limits, "it is the reason"
+    assert set(range(20, 26)) <= set(found.copies.withhold)
 
 
 def test_no_extractor_no_audit(tmp_path: Path) -> None:

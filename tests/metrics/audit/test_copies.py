@@ -11,7 +11,14 @@ from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit import calibration, matcher
 from synthograph.metrics.audit.calibration import AgreementScale, calibrated, threshold_of
-from synthograph.metrics.audit.copies import PAIRS, RATES, CopySearch, deciding, find_copies
+from synthograph.metrics.audit.copies import (
+    PAIRS,
+    RATES,
+    CopySearch,
+    blindness,
+    deciding,
+    find_copies,
+)
 from synthograph.metrics.audit.identical import Identical, find_identical
 from synthograph.metrics.audit.overlap import content_overlap
 from synthograph.metrics.audit.reject import copy_judge
@@ -48,19 +55,55 @@ def test_copies_among_others_are_found_and_withheld(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_images_that_look_like_copies_of_unseen_ones_are_told(tmp_path: Path) -> None:
-    """What is flagged may be no copy, where held-out images look copied as well."""
+def mixed(pixels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Mirrored, so that no image equals another one, and mixed with other texture."""
+    others = texture(len(pixels), seed)
+    return ((1 - share) * pixels[:, :, :, ::-1] + share * others).round().astype(np.uint8)
+
+
+def test_images_that_look_like_copies_of_unseen_ones_as_well_convict_nobody(tmp_path: Path) -> None:
+    """Nothing then tells copies from images that are like any real one; they stay withheld."""
     train, unseen = texture(80, 1), texture(40, 2)
     sets = as_set(train, "train", per=2), as_set(unseen, "holdout")
-    both = as_set(np.concatenate([texture(20, 3), train[:8], unseen[:5]]), "made")
-    found = search(*sets, both, folder=tmp_path, planted=10).copies
-    assert found.found and found.withhold == tuple(range(20, 28))
+    both = [texture(20, 3), mixed(train[:8], 0.1, 4), mixed(unseen[:5], 0.1, 5)]
+    found = search(*sets, as_set(np.concatenate(both), "made"), folder=tmp_path, planted=10).copies
+    assert not found.found and found.withhold == tuple(range(20, 28))
+    control = found.control
+    assert control is not None and control.explains and control.flagged == 5
+    assert control.p < 0.01 < control.groups_p and control.groups <= 4
+    assert "but 5 look like copies of held-out images" in found.sentence
+    assert blindness(found) == found.sentence, "neither cleared nor convicted"
+    assert Copies.parse(found.tree(), "copies") == found
+
+
+def test_copies_beside_images_that_are_like_any_real_one_are_found(tmp_path: Path) -> None:
+    train, unseen = texture(80, 1), texture(40, 2)
+    sets = as_set(train, "train", per=2), as_set(unseen, "holdout")
+    both = [texture(20, 3), mixed(train[:24], 0.02, 4), mixed(unseen[:5], 0.3, 5)]
+    found = search(*sets, as_set(np.concatenate(both), "made"), folder=tmp_path, planted=10).copies
+    assert found.found and found.proof == () and blindness(found) is None
+    assert set(range(20, 44)) <= set(found.withhold)
+    control = found.control
+    assert control is not None and not control.explains and control.flagged == 5
+    assert control.groups == 12 and control.groups_p == pytest.approx(by_exchange(12, 40, 40))
     (note,) = [note for note in found.notes if "never saw" in note]
     assert note.startswith("5 synthetic images look like copies of the 40 images of holdout, too")
-    assert "(8 of the 80 training images" in note
-    alone = as_set(np.concatenate([texture(20, 3), train[:8]]), "made")
-    found = search(*sets, alone, folder=tmp_path, planted=10).copies
+    assert f"and {control.closer} are more alike to a training image than any is" in note
+
+
+def by_exchange(first: int, train: int, holdout: int) -> float:
+    """Chance that so many groups with the highest scores are all of the training set."""
+    left = [(train - i) / (train + holdout - i) for i in range(first)]
+    return float(np.prod(left))
+
+
+def test_copies_alone_are_found_whatever_unseen_images_say(tmp_path: Path) -> None:
+    train, unseen = texture(80, 1), texture(40, 2)
+    alone = np.concatenate([texture(20, 3), mixed(train[:8], 0.1, 4)])
+    sets = as_set(train, "train", per=2), as_set(unseen, "holdout"), as_set(alone, "made")
+    found = search(*sets, folder=tmp_path, planted=10).copies
     assert found.found and not any("never saw" in note for note in found.notes)
+    assert found.control is not None and found.control.flagged == 0
 
 
 def test_unseen_patients_are_no_copies(tmp_path: Path) -> None:

@@ -321,7 +321,7 @@ def _limits(
             "the networks behind this audit were never trained, so it gives only an indication: "
             "trained networks may see more"
         )
-    if copies.found is False:
+    if copies.found is False and blindness(copies) != copies.sentence:
         yield copies.sentence
     if copies.found is not None:
         yield from unseen(copies)

@@ -22,11 +22,12 @@ from synthograph.metrics.audit.calibration import (
     excess,
     upper_limit,
 )
+from synthograph.metrics.audit.control import look_among_unseen
 from synthograph.metrics.audit.identical import Identical, find_identical
 from synthograph.metrics.audit.search import Index
 from synthograph.metrics.audit.sets import check_sets, drawn, provenance
 from synthograph.metrics.audit.transforms import IDENTITY, plant, plantable
-from synthograph.results.audit import ClosestPair, Copies, Flagged, Recall, Threshold
+from synthograph.results.audit import ClosestPair, Control, Copies, Flagged, Recall, Threshold
 
 RATES = (0.001, 0.01)
 """False alarms at which copies are counted and recall is reported, the strictest first."""
@@ -121,17 +122,20 @@ def find_copies(
     decided = convicted or counts[0]
     flagged = (scores >= decided.score).nonzero()[:, 0].tolist()
     notes = list(_notes(counts, effects, same, holdout, int(known.twins.sum())))
+    control = None
     if convicted is not None:
-        unseen = Index(holdout, index.folder, index.tracks)
-        beside = unseen.candidates(synthetic, every, "synthetic against hold-out images")
-        alike = int((known.scale.scores(beside)[0] >= convicted.score).sum())
-        if alike:
-            notes.append(_of_unseen(alike, convicted, holdout, train))
+        control = look_among_unseen(
+            index, holdout, synthetic, seen=others, scale=known.scale, decided=convicted,
+            real=levels[counts.index(convicted)],
+        )  # fmt: skip
+        notes.extend(_of_unseen(control, convicted, holdout, train))
+    sure = convicted is not None and not (control and control.explains)
     sets = {"train": train, "holdout": holdout, "generated": synthetic}
     copies = Copies(
-        found=convicted is not None or bool(same.proof),
+        found=sure or bool(same.proof),
         level=COPIES_ALPHA,
         decided=decided.rate,
+        control=control,
         counts=counts,
         recall=tuple(recalls),
         identical=same.images,
@@ -314,16 +318,19 @@ def _notes(
     )
 
 
-def _of_unseen(alike: int, decided: Flagged, holdout: ImageSet, train: ImageSet) -> str:
+def _of_unseen(
+    control: Control, decided: Flagged, holdout: ImageSet, train: ImageSet
+) -> Iterator[str]:
     """That images which the generator never saw look copied, too: then some, or all, of what is
     flagged may be images that are plainer than real ones, of which only the outline agrees.
     """
-    return (
-        f"{alike} synthetic images look like copies of the {holdout.count} images of "
-        f"{holdout.name}, too, which the generator never saw ({decided.flagged} of the "
-        f"{train.count} training images, at the same threshold): look at the pairs, since not all "
-        "of them need to be copies"
-    )
+    if control.flagged:
+        yield (
+            f"{control.flagged} synthetic images look like copies of the {holdout.count} images of "
+            f"{holdout.name}, too, which the generator never saw ({decided.flagged} of the "
+            f"{train.count} training images, at the same threshold), and {_closer(control)}: look "
+            "at the pairs, since not all of them need to be copies"
+        )
 
 
 # --- in words -------------------------------------------------------------------------------------
@@ -346,6 +353,8 @@ def _in_words(copies: Copies, images: int) -> str:
     words += f"; {len(copies.withhold)} images are to be withheld"
     if copies.found:
         return f"copies: {words}"
+    if copies.control is not None and copies.control.explains:
+        return f"copies: {words}; but {_explained(copies.control)}"
     known = copies.counts[0].upper_limit_by_transform.items()
     limits = ", ".join(f"{name} {limit:.1%}" for name, limit in known if limit is not None)
     return (
@@ -362,6 +371,23 @@ def _unproven(copies: Copies) -> str:
     return f" ({count} of them have one colour or equal a held-out image too, which proves nothing)"
 
 
+def _explained(control: Control) -> str:
+    """Why the search cannot convict a set whose images are flagged."""
+    return (
+        f"{control.flagged} look like copies of held-out images, which the generator never saw "
+        f"(p = {control.p:.2g}), so the threshold does not hold for such images; "
+        f"{_closer(control)}, no more than chance gives"
+    )
+
+
+def _closer(control: Control) -> str:
+    groups = "1 group" if control.groups == 1 else f"{control.groups} groups"
+    return (
+        f"{control.closer} are more alike to a training image than any is to a held-out one "
+        f"({groups}, p = {control.groups_p:.2g})"
+    )
+
+
 def exact_words(copies: Copies) -> str | None:
     """What is said of images that can be nothing but copies; None where there are none."""
     if not copies.proof:
@@ -373,14 +399,15 @@ def exact_words(copies: Copies) -> str | None:
 
 
 def blindness(copies: Copies) -> str | None:
-    """Why the search cannot clear a set, or None."""
+    """Why the search can neither clear nor convict a set, or None."""
     for recall in _over_classes(copies):
         if recall.transform == IDENTITY and recall.recall < MIN_RECALL:
             return (
                 f"copy detection finds {recall.recall:.0%} of planted copies without any change, "
                 f"less than {MIN_RECALL:.0%}: images of different patients are too alike"
             )
-    return None
+    explained = copies.control is not None and copies.control.explains
+    return copies.sentence if explained else None
 
 
 def unseen(copies: Copies) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from synthograph.metrics.audit.control import LEVEL
 from synthograph.metrics.audit.copies import RATES
 from synthograph.metrics.audit.membership import MEMBERSHIP_ALPHA
 from synthograph.metrics.audit.overlap import OVERLAP_ALPHA
@@ -18,7 +19,10 @@ RULE = (
     f"{MAX_OVERLAP:.0%} of the held-out images are near-duplicates of "
     "training images, more than false alarms explain (chance below "
     f"{OVERLAP_ALPHA:.0%}); or there are too few patients to know what chance does; or the search "
-    "finds less than half of the copies that were planted unchanged. "
+    "finds less than half of the copies that were planted unchanged; or the flagged images look "
+    "like copies of held-out images, too, more than chance gives, and those more alike to a "
+    "training image than any is to a held-out one are of no more groups than chance gives "
+    f"(at most {LEVEL:.0%} would be more). "
     f"'{AuditAnswer.COPIES}': more synthetic images are flagged as copies than real images of "
     f"other patients would be, at {' or '.join(format(rate, '.1%') for rate in RATES)} false "
     "alarms (exact tests; the level that decides is named, and what it flags is withheld). "
@@ -49,7 +53,7 @@ def decide(
         tests: of nearest neighbours.
         copies: what copy detection says if it found copies.
         distinguished: what membership inference says if it distinguishes training images.
-        blind: why something could not be looked for, such as too few patients.
+        blind: why copies could not be told, such as too few patients.
         exact: what is said of images that can be nothing but copies, at any number of patients.
     """
     shared = (
