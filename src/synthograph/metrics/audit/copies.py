@@ -121,18 +121,13 @@ def find_copies(
     convicted = deciding(counts, levels, synthetic.count)
     decided = convicted or counts[0]
     flagged = (scores >= decided.score).nonzero()[:, 0].tolist()
-    notes = list(_notes(counts, effects, same, holdout, int(known.twins.sum())))
-    control = None
-    if convicted is not None:
-        control = look_among_unseen(
-            index, holdout, synthetic, seen=others, scale=known.scale, decided=convicted,
-            real=levels[counts.index(convicted)],
-        )  # fmt: skip
-        notes.extend(_of_unseen(control, convicted, holdout, train))
-    sure = convicted is not None and not (control and control.explains)
-    sets = {"train": train, "holdout": holdout, "generated": synthetic}
+    control = None if convicted is None else look_among_unseen(
+        index, holdout, synthetic, seen=others, scale=known.scale, decided=convicted,
+        real=levels[counts.index(convicted)],
+    )  # fmt: skip
+    notes = _notes(counts, effects, same, holdout, int(known.twins.sum()))
     copies = Copies(
-        found=sure or bool(same.proof),
+        found=bool(same.proof) or not (control is None or control.explains),
         level=COPIES_ALPHA,
         decided=decided.rate,
         control=control,
@@ -142,9 +137,9 @@ def find_copies(
         proof=same.proof,
         withhold=tuple(sorted({*flagged, *same.images})),
         pairs=_closest(scores, nearest),
-        notes=tuple(notes),
+        notes=(*notes, *_of_unseen(control, decided, holdout, train)),
         provenance={
-            **provenance(sets, seed),
+            **provenance({"train": train, "holdout": holdout, "generated": synthetic}, seed),
             "thresholds_from": {"train_images": len(known.rows), "holdout_images": len(kept)},
             "design_effect": {"train": effects[0], "holdout": effects[1]},
         },
@@ -319,12 +314,12 @@ def _notes(
 
 
 def _of_unseen(
-    control: Control, decided: Flagged, holdout: ImageSet, train: ImageSet
+    control: Control | None, decided: Flagged, holdout: ImageSet, train: ImageSet
 ) -> Iterator[str]:
     """That images which the generator never saw look copied, too: then some, or all, of what is
     flagged may be images that are plainer than real ones, of which only the outline agrees.
     """
-    if control.flagged:
+    if control is not None and control.flagged:
         yield (
             f"{control.flagged} synthetic images look like copies of the {holdout.count} images of "
             f"{holdout.name}, too, which the generator never saw ({decided.flagged} of the "
