@@ -36,7 +36,7 @@ FACTS = ("synthetic images that equal a training image in every pixel", "images 
 PER_RATE = (
     "synthetic images flagged as copies",
     "flagged by chance",
-    "held-out images flagged",
+    "real held-out images that look like training images",
     "chance of as many without copies (p)",
     "upper 95 % limit of the share of copies",
 )

@@ -363,9 +363,18 @@ def _facts(audit: Audit) -> list[list[str]]:
         facts |= {
             f"synthetic images flagged as copies {at}": count(each.flagged),
             f"flagged by chance {at}": number(each.rate * images),
-            f"held-out images flagged {at}": count(each.holdout),
+            f"real held-out images that look like training images {at}": count(each.holdout),
             f"chance of as many without copies (p) {at}": number(each.p),
             f"upper 95 % limit of the share of copies {at}": percent(each.upper_limit),
+        }
+    if (control := copies.control) is not None:
+        facts |= {
+            "synthetic images that look like copies of held-out images": count(control.flagged),
+            "synthetic images more alike to a training image than any is to a held-out one": count(
+                control.closer
+            ),
+            "groups of these training images": count(control.groups),
+            "chance of as many groups without copies (p)": number(control.groups_p),
         }
     return [list(fact) for fact in facts.items()]
 

@@ -185,21 +185,24 @@ class Flagged(Threshold):
 
 
 class Control(Schema):
-    """What the threshold that convicts a set says of held-out images, which the generator never
-    saw.
+    """What a threshold that convicts a set says of held-out images, which the generator never saw.
 
     Attributes:
         flagged: synthetic images that look like copies of held-out images.
-        p: probability of so many, were synthetic images like unseen real ones.
+        held: groups of these held-out images.
+        p: probability of so many images, were synthetic images like unseen real ones.
+        passed_over: held-out groups, the most alike ones, that `closer` leaves out.
         closer: synthetic images more alike to a training image than any is to a held-out one.
         groups: of these training images.
         groups_p: probability of so many, were training images as unseen as held-out ones.
-        explains: whether more look like copies of held-out images than by chance, and `groups` are
-            no more than chance gives: what is flagged need not be copied.
+        explains: whether more images look like copies of held-out images than by chance, and chance
+            may explain `groups`: what is flagged need not be copied.
     """
 
     flagged: Count
+    held: Count
     p: Share
+    passed_over: Count
     closer: Count
     groups: Count
     groups_p: Share
@@ -227,8 +230,8 @@ class Copies(AuditPart):
         counts: at every rate of false alarms.
         decided: the rate of false alarms that the set is judged and images are withheld by; None
             where only equal images were looked for, and in files of older versions.
-        control: the same search among held-out images; None where training images are flagged no
-            more than by chance, and in files of older versions.
+        control: the same search among held-out images; None where no more synthetic images are
+            flagged than by chance, and in files of older versions.
         recall: of planted copies, by transform and class.
         identical: synthetic images that equal a training image in every pixel.
         proof: those of them that equal no held-out image.

@@ -15,6 +15,12 @@ def texture(count: int, seed: int, *, channels: int = 1, side: int = 24) -> np.n
     return smooth.clip(0, 255).astype(np.uint8)
 
 
+def mixed(pixels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Mirrored, so that no image equals another one, and mixed with other texture."""
+    others = texture(len(pixels), seed)
+    return ((1 - share) * pixels[:, :, :, ::-1] + share * others).round().astype(np.uint8)
+
+
 def as_set(
     pixels: np.ndarray, name: str, *, per: int = 1, labels: tuple[str, ...] | None = None
 ) -> ImageSet:

@@ -24,7 +24,7 @@ from synthograph.metrics.audit.report_text import lines
 from synthograph.metrics.audit.verdict import decide
 from synthograph.metrics.overlap import Trained
 from synthograph.results.audit import Audit, AuditAnswer, NeighbourTest, Recall
-from tests.metrics.audit.pictures import as_set, texture
+from tests.metrics.audit.pictures import as_set, mixed, texture
 from tests.metrics.images import Means, noise
 
 
@@ -83,6 +83,9 @@ def test_the_answer_follows_the_rule() -> None:
         (AuditAnswer.UNDECIDABLE, dict(tests=[calm], overlap=0.0101)),
         (AuditAnswer.UNDECIDABLE, dict(blind="4 groups")),
         (AuditAnswer.UNDECIDABLE, dict(tests=[flagged], overlap=0.5, copies="C")),
+        (AuditAnswer.UNDECIDABLE, dict(tests=[calm], doubtful="D")),
+        (AuditAnswer.SUSPICIOUS, dict(tests=[flagged], doubtful="D")),
+        (AuditAnswer.SUSPICIOUS, dict(distinguished="T", doubtful="D")),
         (AuditAnswer.COPIES, dict(exact="E", overlap=0.5)),
         (AuditAnswer.COPIES, dict(exact="E", blind="4 groups")),
     ):
@@ -91,6 +94,7 @@ def test_the_answer_follows_the_rule() -> None:
         assert reasons, "every answer has a reason"
         assert ("C" in reasons) == ("copies" in evidence)
         assert ("T" in reasons) == ("distinguished" in evidence)
+        assert ("D" in reasons) == ("doubtful" in evidence)
         assert ("E" in reasons) == ("exact" in evidence)
 
 
@@ -226,14 +230,17 @@ def test_training_images_in_the_hold_out_cannot_be_decided(tmp_path: Path) -> No
 @pytest.mark.usefixtures("quick")
 def test_images_that_are_like_any_real_one_cannot_be_decided(tmp_path: Path) -> None:
     train, unseen = texture(60, 1), texture(40, 2)
-    pixels = np.concatenate([texture(20, 3), *(each[:6, :, :, ::-1] for each in (train, unseen))])
+    alike = [mixed(each[:6], 0.2, 4) for each in (train, unseen)]
+    pixels = np.concatenate([texture(40, 3), *alike])
     sets = as_set(train, "train", per=2), as_set(unseen, "held"), as_set(pixels, "made")
     found = audits.audit(AuditSets(*sets), [Means()], folder=tmp_path).result
     assert found.verdict.answer is AuditAnswer.UNDECIDABLE
-    assert found.copies.sentence in found.verdict.reasons
-    assert "6 look like copies of held-out images" in found.copies.sentence
-    assert found.copies.sentence not in found.verdict.limits, "it is the reason"
-    assert set(range(20, 26)) <= set(found.copies.withhold)
+    (reason,) = found.verdict.reasons
+    assert reason.startswith("flagged images need not be copies: 6 synthetic images look like")
+    assert "withhold the listed images" in reason.lower()
+    assert set(range(40, 46)) <= set(found.copies.withhold)
+    said = "\n".join([*lines(found), *found.verdict.limits])
+    assert said.count("of 52 synthetic images look like copies") == 1, "no sentence twice"
 
 
 def test_no_extractor_no_audit(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Copies are found whatever was done to them, and unseen patients are none."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,17 @@ from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit import calibration, matcher
 from synthograph.metrics.audit.calibration import AgreementScale, calibrated, threshold_of
+from synthograph.metrics.audit.control import look_among_unseen
 from synthograph.metrics.audit.copies import (
     PAIRS,
     RATES,
     CopySearch,
     blindness,
-    deciding,
+    calibrate,
+    convicting,
+    doubtful,
     find_copies,
+    unseen,
 )
 from synthograph.metrics.audit.identical import Identical, find_identical
 from synthograph.metrics.audit.overlap import content_overlap
@@ -26,7 +31,7 @@ from synthograph.metrics.audit.search import Index
 from synthograph.metrics.audit.transforms import GREY, TRANSFORMS, compressed, plant, plantable
 from synthograph.results.audit import Copies, Flagged, Threshold
 from synthograph.sources.phantoms import PhantomOptions, make_phantoms
-from tests.metrics.audit.pictures import as_set, texture
+from tests.metrics.audit.pictures import as_set, mixed, texture
 
 
 def search(
@@ -55,55 +60,94 @@ def test_copies_among_others_are_found_and_withheld(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def mixed(pixels: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Mirrored, so that no image equals another one, and mixed with other texture."""
-    others = texture(len(pixels), seed)
-    return ((1 - share) * pixels[:, :, :, ::-1] + share * others).round().astype(np.uint8)
+SEEN, UNSEEN = texture(80, 1), texture(48, 2)
+"""Training images of 40 patients, and held-out ones of 24."""
 
 
-def test_images_that_look_like_copies_of_unseen_ones_as_well_convict_nobody(tmp_path: Path) -> None:
-    """Nothing then tells copies from images that are like any real one; they stay withheld."""
-    train, unseen = texture(80, 1), texture(40, 2)
-    sets = as_set(train, "train", per=2), as_set(unseen, "holdout")
-    both = [texture(20, 3), mixed(train[:8], 0.1, 4), mixed(unseen[:5], 0.1, 5)]
-    found = search(*sets, as_set(np.concatenate(both), "made"), folder=tmp_path, planted=10).copies
-    assert not found.found and found.withhold == tuple(range(20, 28))
-    control = found.control
-    assert control is not None and control.explains and control.flagged == 5
-    assert control.p < 0.01 < control.groups_p and control.groups <= 4
-    assert "but 5 look like copies of held-out images" in found.sentence
-    assert blindness(found) == found.sentence, "neither cleared nor convicted"
-    assert Copies.parse(found.tree(), "copies") == found
-
-
-def test_copies_beside_images_that_are_like_any_real_one_are_found(tmp_path: Path) -> None:
-    train, unseen = texture(80, 1), texture(40, 2)
-    sets = as_set(train, "train", per=2), as_set(unseen, "holdout")
-    both = [texture(20, 3), mixed(train[:24], 0.02, 4), mixed(unseen[:5], 0.3, 5)]
-    found = search(*sets, as_set(np.concatenate(both), "made"), folder=tmp_path, planted=10).copies
-    assert found.found and found.proof == () and blindness(found) is None
-    assert set(range(20, 44)) <= set(found.withhold)
-    control = found.control
-    assert control is not None and not control.explains and control.flagged == 5
-    assert control.groups == 12 and control.groups_p == pytest.approx(by_exchange(12, 40, 40))
-    (note,) = [note for note in found.notes if "never saw" in note]
-    assert note.startswith("5 synthetic images look like copies of the 40 images of holdout, too")
-    assert f"and {control.closer} are more alike to a training image than any is" in note
+def beside_others(folder: Path, *images: np.ndarray) -> Copies:
+    """What is said of these synthetic images, behind 20 that are like no other."""
+    sets = as_set(SEEN, "train", per=2), as_set(UNSEEN, "holdout", per=2)
+    made = as_set(np.concatenate([texture(20, 3), *images]), "made")
+    return search(*sets, made, folder=folder, planted=10).copies
 
 
 def by_exchange(first: int, train: int, holdout: int) -> float:
     """Chance that so many groups with the highest scores are all of the training set."""
-    left = [(train - i) / (train + holdout - i) for i in range(first)]
-    return float(np.prod(left))
+    return float(np.prod([(train - i) / (train + holdout - i) for i in range(first)]))
+
+
+def test_images_that_look_like_copies_of_unseen_ones_as_well_convict_nobody(tmp_path: Path) -> None:
+    """Nothing then tells copies from images that are like any real one; they stay withheld."""
+    found = beside_others(tmp_path, mixed(SEEN[:8], 0.1, 4), mixed(UNSEEN[:12], 0.1, 5))
+    assert not found.found and set(range(20, 28)) <= set(found.withhold)
+    control = found.control
+    assert control is not None and control.explains
+    assert control.flagged == 12 and control.held == 6
+    assert control.p < 0.01 < control.groups_p and control.groups <= 4
+    said = doubtful(found)
+    assert said is not None and "12 synthetic images look like copies of held-out images" in said
+    assert blindness(found) is None and Copies.parse(found.tree(), "copies") == found
+
+
+def test_copies_beside_images_that_are_like_any_real_one_are_found(tmp_path: Path) -> None:
+    found = beside_others(tmp_path, mixed(SEEN[:24], 0.02, 4), mixed(UNSEEN[:12], 0.3, 5))
+    assert found.found and found.proof == () and doubtful(found) is None
+    assert set(range(20, 44)) <= set(found.withhold)
+    control = found.control
+    assert control is not None and control.p < 0.01 and not control.explains
+    assert control.closer == 24 and control.groups == 12 and control.passed_over == 0
+    assert control.groups_p == pytest.approx(3 * by_exchange(12, 40, 24))
+    (said,) = [each for each in unseen(found) if "never saw" in each]
+    assert "24 are more alike to a training image than any is to a held-out one" in said
+
+
+def test_one_held_out_patient_of_the_training_set_does_not_hide_copies(tmp_path: Path) -> None:
+    """As one who is in both sets under two names does."""
+    twin = np.concatenate([mixed(UNSEEN[:2], 0.0, 6)] * 2)
+    others = mixed(UNSEEN[2:12], 0.3, 5)
+    found = beside_others(tmp_path, mixed(SEEN[:40], 0.1, 4), twin, others)
+    control = found.control
+    assert found.found and control is not None and control.p < 0.01 and control.passed_over == 1
+    assert "those of the most alike held-out groups apart" in " ".join(unseen(found))
+
+
+def test_equal_images_are_copies_whatever_unseen_images_say(tmp_path: Path) -> None:
+    found = beside_others(tmp_path, SEEN[:2], mixed(SEEN[2:8], 0.1, 4), mixed(UNSEEN[:12], 0.1, 5))
+    assert found.control is not None and found.control.explains
+    assert found.found and found.proof == (20, 21) and doubtful(found) is None
 
 
 def test_copies_alone_are_found_whatever_unseen_images_say(tmp_path: Path) -> None:
-    train, unseen = texture(80, 1), texture(40, 2)
-    alone = np.concatenate([texture(20, 3), mixed(train[:8], 0.1, 4)])
-    sets = as_set(train, "train", per=2), as_set(unseen, "holdout"), as_set(alone, "made")
-    found = search(*sets, folder=tmp_path, planted=10).copies
-    assert found.found and not any("never saw" in note for note in found.notes)
+    found = beside_others(tmp_path, mixed(SEEN[:8], 0.1, 4))
+    assert found.found and not any("never saw" in each for each in unseen(found))
     assert found.control is not None and found.control.flagged == 0
+
+
+def test_a_strict_level_convicts_though_a_looser_one_does_not(tmp_path: Path) -> None:
+    """Images that are a little like any real one acquit no copies."""
+    train, holdout = as_set(SEEN, "train", per=2), as_set(UNSEEN, "holdout", per=2)
+    pixels = [mixed(SEEN[:8], 0.1, 4), mixed(SEEN[20:60], 0.4, 5), mixed(UNSEEN, 0.4, 6)]
+    made = as_set(np.concatenate(pixels), "made")
+    index = Index(train, tmp_path)
+    known, every = calibrate(index, 0), torch.arange(made.count)
+    seen = index.candidates(made, every, "synthetic")
+    scores = known.scale.scores(seen)[0]
+    high, low = (float(scores[part].min()) for part in (slice(0, 8), slice(8, 48)))
+    assert low < high
+    levels = [
+        (Flagged(rate=rate, score=score, above=1, images=80, extrapolated=False, flagged=flagged,
+                 holdout=0, p=0, upper_limit=1), (1.0, 80.0))
+        for rate, score, flagged in ((0.001, high, 8), (0.01, low, 48))
+    ]  # fmt: skip
+    look = partial(look_among_unseen, index, holdout, made, seen=seen, scale=known.scale)
+    strict, loose, both = (
+        look(convicting=levels[:1]),
+        look(convicting=levels[1:]),
+        look(convicting=levels),
+    )
+    assert strict is not None and loose is not None
+    assert not strict.explains and loose.explains and both == strict
+    assert look(convicting=[]) is None
 
 
 def test_unseen_patients_are_no_copies(tmp_path: Path) -> None:
@@ -259,7 +303,8 @@ def test_no_level_convicts_what_is_left_without_the_withheld(
                 p=1, upper_limit=1)
         for r, f in zip((0.001, 0.01), flagged, strict=True)
     ]  # fmt: skip
-    decided = deciding(counts, [(1, 900), (9, 900)], 300)
+    levels = convicting(counts, [(1, 900), (9, 900)], 300)
+    decided = levels[-1][0] if levels else None
     assert (None if decided is None else decided.rate) == rate
 
 

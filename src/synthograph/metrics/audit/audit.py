@@ -15,6 +15,7 @@ from synthograph.metrics.audit import memorisation
 from synthograph.metrics.audit.copies import (
     Withheld,
     blindness,
+    doubtful,
     exact_words,
     find_copies,
     find_equal,
@@ -214,6 +215,7 @@ def audit(
         copies=copies.sentence if copies.found else None,
         distinguished=inferred.sentence if inferred.seen else None,
         blind=blind,
+        doubtful=doubtful(copies),
         exact=exact_words(copies),
     )
     verdict = AuditVerdict(
@@ -321,7 +323,7 @@ def _limits(
             "the networks behind this audit were never trained, so it gives only an indication: "
             "trained networks may see more"
         )
-    if copies.found is False and blindness(copies) != copies.sentence:
+    if copies.found is False and copies.control is None:
         yield copies.sentence
     if copies.found is not None:
         yield from unseen(copies)

@@ -17,6 +17,9 @@ from synthograph.results.audit import Threshold
 
 # q query, s feature, n real image
 
+Independent = tuple[float, float]
+"""Independent real images above a threshold, and in all."""
+
 TAIL = 0.1
 """Share of the real images, the highest, to which an exponential tail is fitted."""
 TWIN = 0.9

@@ -4,16 +4,25 @@ Thresholds come from real images. Synthetic images may be plainer than these, an
 from any image with the same outline, whether the generator saw it or not.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from synthograph.archive.batches import ImageSet
-from synthograph.metrics.audit.calibration import AgreementScale, excess
+from synthograph.metrics.audit.calibration import AgreementScale, Independent, excess
 from synthograph.metrics.audit.search import Candidates, Index
 from synthograph.results.audit import Control, Flagged
 
 LEVEL = 0.01
 """Chance below which the threshold does not hold for such images, and below which they are copies
 all the same.
+"""
+HIGHEST = 3
+"""Held-out groups with the highest scores that training images are compared with, in turn: one of
+them may be a training group under another name.
 """
 
 
@@ -24,15 +33,15 @@ def look_among_unseen(
     *,
     seen: Candidates,
     scale: AgreementScale,
-    decided: Flagged,
-    real: tuple[float, float],
-) -> Control:
-    """Search synthetic images for copies of held-out images, at the threshold that convicts a set.
+    convicting: Sequence[tuple[Flagged, Independent]],
+) -> Control | None:
+    """Search synthetic images for copies of held-out images, at the thresholds that convict a set.
 
-    If more of them are flagged than chance gives, the threshold does not hold for such images. Then
-    only those count that are more alike to a training image than any is to a held-out one: if
-    groups of both sets could have been exchanged, few of the training set have the highest scores
-    (negative hypergeometric law). Groups count, since one plain image may be like many.
+    If more images are flagged than chance gives, a threshold does not hold for such images. Then
+    only those count that are more alike to a training image than any is to a held-out one, or than
+    any but those of the most alike group, or two: if groups of both sets could have been exchanged,
+    few of the training set would have the highest scores (negative hypergeometric law). There
+    groups count, since one plain image may be like many.
 
     Args:
         index: of training images.
@@ -40,22 +49,59 @@ def look_among_unseen(
         synthetic: images of the generator.
         seen: candidates of the synthetic images among training images.
         scale: from evidence to scores.
-        decided: the threshold.
-        real: independent real images above it, and in all.
+        convicting: thresholds that convict the set, each with the independent real images above it
+            and in all.
+
+    Returns:
+        The control at the first threshold that still convicts the set, or at the last one; None
+        where no threshold does.
     """
+    if not convicting:
+        return None
     among = Index(holdout, index.folder, index.tracks)
     every = torch.arange(synthetic.count)
     unseen = among.candidates(synthetic, every, "synthetic against hold-out images")
-    (scores, nearest), others = scale.scores(seen), scale.scores(unseen)[0]
-    alike = int((others >= decided.score).sum())
-    closer = scores > max(float(others.max()), decided.score)
-    groups = len(index.images.groups[nearest[closer]].unique())
-    p = excess(alike, synthetic.count, *real)
-    groups_p = excess(groups, index.images.group_count, 1, holdout.group_count)
+    ours, theirs = _Likeness.of(seen, scale, index.images), _Likeness.of(unseen, scale, holdout)
+    controls = [_compared(ours, theirs, decided, real) for decided, real in convicting]
+    return next((each for each in controls if not each.explains), controls[-1])
+
+
+@dataclass(frozen=True)
+class _Likeness:
+    """How alike synthetic images are to those of a set: the score of every image, the highest one
+    of every group that is nearest to any, in falling order, and how many groups there are.
+    """
+
+    scores: Float[Tensor, " n"]
+    highest: Float[Tensor, " g"]
+    groups: int
+
+    @classmethod
+    def of(cls, found: Candidates, scale: AgreementScale, images: ImageSet) -> "_Likeness":
+        scores, nearest = scale.scores(found)
+        known, group = images.groups[nearest].unique(return_inverse=True)
+        highest = torch.full((len(known),), -torch.inf, dtype=scores.dtype)
+        highest = highest.scatter_reduce(0, group, scores, "amax").sort(descending=True).values
+        return cls(scores, highest, images.group_count)
+
+
+def _compared(ours: _Likeness, theirs: _Likeness, decided: Flagged, real: Independent) -> Control:
+    """The control at one threshold."""
+    flagged = int((theirs.scores >= decided.score).sum())
+    p = excess(flagged, len(ours.scores), *real)
+    chances = []
+    for place, highest in enumerate(theirs.highest[:HIGHEST].tolist(), start=1):
+        limit = max(highest, decided.score)
+        groups = int((ours.highest > limit).sum())
+        chances.append((excess(groups, ours.groups, place, theirs.groups), place, groups, limit))
+    groups_p, place, groups, limit = min(chances)
+    groups_p = min(1.0, groups_p * len(chances))
     return Control(
-        flagged=alike,
+        flagged=flagged,
+        held=int((theirs.highest >= decided.score).sum()),
         p=p,
-        closer=int(closer.sum()),
+        passed_over=place - 1,
+        closer=int((ours.scores > limit).sum()),
         groups=groups,
         groups_p=groups_p,
         explains=p < LEVEL <= groups_p,

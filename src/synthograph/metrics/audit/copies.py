@@ -16,13 +16,14 @@ from synthograph.archive.batches import ImageSet, pixels_at
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.calibration import (
     Calibration,
+    Independent,
     calibrated,
     clopper_pearson,
     design_effect,
     excess,
     upper_limit,
 )
-from synthograph.metrics.audit.control import look_among_unseen
+from synthograph.metrics.audit.control import LEVEL, look_among_unseen
 from synthograph.metrics.audit.identical import Identical, find_identical
 from synthograph.metrics.audit.search import Index
 from synthograph.metrics.audit.sets import check_sets, drawn, provenance
@@ -46,8 +47,6 @@ WEAK = 0.8
 
 STREAMS = "audit/copies/"
 EQUAL = "equals it in every pixel"
-Independent = tuple[float, float]
-"""Independent real images above a threshold, and in all."""
 
 
 @dataclass(frozen=True)
@@ -118,14 +117,12 @@ def find_copies(
         for threshold, real in zip(known.thresholds, levels, strict=True)
     )
     same = find_identical(train, holdout, synthetic)
-    convicted = deciding(counts, levels, synthetic.count)
-    decided = convicted or counts[0]
+    against = convicting(counts, levels, synthetic.count)
+    decided = against[-1][0] if against else counts[0]
     flagged = (scores >= decided.score).nonzero()[:, 0].tolist()
-    control = None if convicted is None else look_among_unseen(
-        index, holdout, synthetic, seen=others, scale=known.scale, decided=convicted,
-        real=levels[counts.index(convicted)],
-    )  # fmt: skip
-    notes = _notes(counts, effects, same, holdout, int(known.twins.sum()))
+    control = look_among_unseen(
+        index, holdout, synthetic, seen=others, scale=known.scale, convicting=against
+    )
     copies = Copies(
         found=bool(same.proof) or not (control is None or control.explains),
         level=COPIES_ALPHA,
@@ -137,7 +134,7 @@ def find_copies(
         proof=same.proof,
         withhold=tuple(sorted({*flagged, *same.images})),
         pairs=_closest(scores, nearest),
-        notes=(*notes, *_of_unseen(control, decided, holdout, train)),
+        notes=tuple(_notes(counts, effects, same, holdout, int(known.twins.sum()))),
         provenance={
             **provenance({"train": train, "holdout": holdout, "generated": synthetic}, seed),
             "thresholds_from": {"train_images": len(known.rows), "holdout_images": len(kept)},
@@ -148,22 +145,26 @@ def find_copies(
     return CopySearch(copies, tuple(_withheld(copies, same, scores, nearest)))
 
 
-def deciding(counts: Sequence[Flagged], real: Sequence[Independent], images: int) -> Flagged | None:
-    """The level by which a set is judged, and its images withheld; None where no level convicts.
+def convicting(
+    counts: Sequence[Flagged], real: Sequence[Independent], images: int
+) -> list[tuple[Flagged, Independent]]:
+    """The levels that convict a set, with the real images of each; by the last one it is judged,
+    and its images are withheld.
 
-    It is the strictest that convicts the set, or a looser one that convicts what is left of it
-    without the images that the stricter one flags: no level convicts what is left in the end.
+    A level convicts if it does so by what is left of a set without the images that a stricter one
+    flags: no level convicts what is left in the end.
 
     Args:
         counts: images above every threshold, the strictest first.
         real: independent real images above them, and in all.
         images: in the set.
     """
-    found, gone = None, 0
+    found, gone = list[tuple[Flagged, Independent]](), 0
     for count, (above, of) in zip(counts, real, strict=True):
         left = excess(count.flagged - gone, images - gone, above, of)
         if left < COPIES_ALPHA / len(counts):
-            found, gone = count, count.flagged
+            found.append((count, (above, of)))
+            gone = count.flagged
     return found
 
 
@@ -313,21 +314,6 @@ def _notes(
     )
 
 
-def _of_unseen(
-    control: Control | None, decided: Flagged, holdout: ImageSet, train: ImageSet
-) -> Iterator[str]:
-    """That images which the generator never saw look copied, too: then some, or all, of what is
-    flagged may be images that are plainer than real ones, of which only the outline agrees.
-    """
-    if control is not None and control.flagged:
-        yield (
-            f"{control.flagged} synthetic images look like copies of the {holdout.count} images of "
-            f"{holdout.name}, too, which the generator never saw ({decided.flagged} of the "
-            f"{train.count} training images, at the same threshold), and {_closer(control)}: look "
-            "at the pairs, since not all of them need to be copies"
-        )
-
-
 # --- in words -------------------------------------------------------------------------------------
 
 
@@ -346,10 +332,8 @@ def _in_words(copies: Copies, images: int) -> str:
         equal = f"{len(copies.identical)} equal a training image in every pixel"
         words += f"; {equal}{_unproven(copies)}"
     words += f"; {len(copies.withhold)} images are to be withheld"
-    if copies.found:
+    if copies.found or copies.control is not None:
         return f"copies: {words}"
-    if copies.control is not None and copies.control.explains:
-        return f"copies: {words}; but {_explained(copies.control)}"
     known = copies.counts[0].upper_limit_by_transform.items()
     limits = ", ".join(f"{name} {limit:.1%}" for name, limit in known if limit is not None)
     return (
@@ -366,20 +350,24 @@ def _unproven(copies: Copies) -> str:
     return f" ({count} of them have one colour or equal a held-out image too, which proves nothing)"
 
 
-def _explained(control: Control) -> str:
-    """Why the search cannot convict a set whose images are flagged."""
+def doubtful(copies: Copies) -> str | None:
+    """Why the search cannot convict a set whose images are flagged, and what to do; or None."""
+    if copies.found or copies.control is None:
+        return None
     return (
-        f"{control.flagged} look like copies of held-out images, which the generator never saw "
-        f"(p = {control.p:.2g}), so the threshold does not hold for such images; "
-        f"{_closer(control)}, no more than chance gives"
+        f"flagged images need not be copies: {_like_unseen(copies.control)}, too few to rule out "
+        f"chance (p below {LEVEL:g} is needed). Withhold the listed images and audit the others, "
+        "or hold out more patients"
     )
 
 
-def _closer(control: Control) -> str:
-    groups = "1 group" if control.groups == 1 else f"{control.groups} groups"
+def _like_unseen(control: Control) -> str:
+    apart = ", those of the most alike held-out groups apart" if control.passed_over else ""
     return (
-        f"{control.closer} are more alike to a training image than any is to a held-out one "
-        f"({groups}, p = {control.groups_p:.2g})"
+        f"{control.flagged} synthetic images look like copies of held-out images, which the "
+        f"generator never saw (groups: {control.held}, p = {control.p:.2g}). "
+        f"{control.closer} are more alike to a training image than any is to a held-out one{apart} "
+        f"(groups: {control.groups}, p = {control.groups_p:.2g})"
     )
 
 
@@ -394,15 +382,14 @@ def exact_words(copies: Copies) -> str | None:
 
 
 def blindness(copies: Copies) -> str | None:
-    """Why the search can neither clear nor convict a set, or None."""
+    """Why the search cannot clear a set, or None."""
     for recall in _over_classes(copies):
         if recall.transform == IDENTITY and recall.recall < MIN_RECALL:
             return (
                 f"copy detection finds {recall.recall:.0%} of planted copies without any change, "
                 f"less than {MIN_RECALL:.0%}: images of different patients are too alike"
             )
-    explained = copies.control is not None and copies.control.explains
-    return copies.sentence if explained else None
+    return None
 
 
 def unseen(copies: Copies) -> Iterator[str]:
@@ -414,6 +401,8 @@ def unseen(copies: Copies) -> Iterator[str]:
             f"false alarms): {', '.join(weak)}"
         )
     yield "copies of parts of an image, or with changes that were not planted, may be missed"
+    if copies.found and copies.control is not None and copies.control.flagged:
+        yield f"not all that is flagged need be copies: {_like_unseen(copies.control)}"
     yield from copies.notes
 
 

@@ -19,21 +19,22 @@ RULE = (
     f"{MAX_OVERLAP:.0%} of the held-out images are near-duplicates of "
     "training images, more than false alarms explain (chance below "
     f"{OVERLAP_ALPHA:.0%}); or there are too few patients to know what chance does; or the search "
-    "finds less than half of the copies that were planted unchanged; or the flagged images look "
-    "like copies of held-out images, too, more than chance gives, and those more alike to a "
-    "training image than any is to a held-out one are of no more groups than chance gives "
-    f"(at most {LEVEL:.0%} would be more). "
+    "finds less than half of the copies that were planted unchanged. "
     f"'{AuditAnswer.COPIES}': more synthetic images are flagged as copies than real images of "
     f"other patients would be, at {' or '.join(format(rate, '.1%') for rate in RATES)} false "
-    "alarms (exact tests; the level that decides is named, and what it flags is withheld). "
+    "alarms (exact tests; the level that decides is named, and what it flags is withheld). Where "
+    "they look like copies of held-out images, too, more than chance gives, only those count that "
+    "are more alike to a training image than any is to a held-out one, by groups (p below "
+    f"{LEVEL:g}). "
     f"'{AuditAnswer.SUSPICIOUS}': a test of nearest neighbours points to memorising, outside an "
     "interval that holds for all tests together in 95 of 100 audits; or membership inference "
     f"recognises training images (p at most {MEMBERSHIP_ALPHA}). "
+    f"'{AuditAnswer.UNDECIDABLE}': images are flagged, but too few count. "
     f"'{AuditAnswer.CLEAN}': none of these was found, which does not prove that there is nothing"
 )
 AT_RANDOM = (
     "the audit assumes that chance decided which patients were held out: if they come from another "
-    "place or time, the set may look suspicious without any memorising"
+    "place or time, images may look copied and the set suspicious without any memorising"
 )
 
 
@@ -44,6 +45,7 @@ def decide(
     copies: str | None = None,
     distinguished: str | None = None,
     blind: str | None = None,
+    doubtful: str | None = None,
     exact: str | None = None,
 ) -> tuple[AuditAnswer, tuple[str, ...]]:
     """The answer by `RULE`, and the reasons for it.
@@ -53,7 +55,8 @@ def decide(
         tests: of nearest neighbours.
         copies: what copy detection says if it found copies.
         distinguished: what membership inference says if it distinguishes training images.
-        blind: why copies could not be told, such as too few patients.
+        blind: why something could not be looked for, such as too few patients.
+        doubtful: why images that are flagged need not be copies.
         exact: what is said of images that can be nothing but copies, at any number of patients.
     """
     shared = (
@@ -66,6 +69,7 @@ def decide(
         (AuditAnswer.UNDECIDABLE, [shared if overlap > MAX_OVERLAP else None, blind]),
         (AuditAnswer.COPIES, [copies]),
         (AuditAnswer.SUSPICIOUS, [*suspicions, distinguished]),
+        (AuditAnswer.UNDECIDABLE, [doubtful]),
     )
     found = [(answer, reason) for answer, reasons in evidence for reason in reasons if reason]
     if not found:
