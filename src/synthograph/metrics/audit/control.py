@@ -86,7 +86,9 @@ class _Likeness:
 
 
 def _compared(ours: _Likeness, theirs: _Likeness, decided: Flagged, real: Independent) -> Control:
-    """The control at one threshold."""
+    """The control at one threshold; of several comparisons the best, its chance times their number
+    (Bonferroni).
+    """
     flagged = int((theirs.scores >= decided.score).sum())
     p = excess(flagged, len(ours.scores), *real)
     chances = []
