@@ -107,7 +107,7 @@ def test_whole_page(tmp_path: Path) -> None:
         "1 alarm",
         "r1_gamma",
         "99",
-        "images flagged at 0.1",
+        "look like training images at 0.1",
         "images to withhold3",  # of the list that the audit writes
         "equal a training image in every pixel0",
         "upper 95 % limit of the share of copies at 0.1\N{NO-BREAK SPACE}% false alarms1.5",
