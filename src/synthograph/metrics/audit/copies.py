@@ -366,8 +366,8 @@ def _like_unseen(control: Control) -> str:
     return (
         f"{control.flagged} synthetic images look like copies of held-out images, which the "
         f"generator never saw (groups: {control.held}, p = {control.p:.2g}). "
-        f"{control.closer} are more alike to a training image than any is to a held-out one{apart} "
-        f"(groups: {control.groups}, p = {control.groups_p:.2g})"
+        f"Images more alike to a training image than any is to a held-out one{apart}: "
+        f"{control.closer} (groups: {control.groups}, p = {control.groups_p:.2g})"
     )
 
 
