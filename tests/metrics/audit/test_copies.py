@@ -130,8 +130,8 @@ def test_a_strict_level_convicts_though_a_looser_one_does_not(tmp_path: Path) ->
     made = as_set(np.concatenate(pixels), "made")
     index = Index(train, tmp_path)
     known, every = calibrate(index, 0), torch.arange(made.count)
-    seen = index.candidates(made, every, "synthetic")
-    scores = known.scale.scores(seen)[0]
+    seen = known.scale.scores(index.candidates(made, every, "synthetic"))
+    scores = seen[0]
     high, low = (float(scores[part].min()) for part in (slice(0, 8), slice(8, 48)))
     assert low < high
     levels = [

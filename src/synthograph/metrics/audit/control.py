@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from synthograph.archive.batches import ImageSet
 from synthograph.metrics.audit.calibration import AgreementScale, Independent, excess
-from synthograph.metrics.audit.search import Candidates, Index
+from synthograph.metrics.audit.search import Index
 from synthograph.results.audit import Control, Flagged
 
 LEVEL = 0.01
@@ -31,7 +31,7 @@ def look_among_unseen(
     holdout: ImageSet,
     synthetic: ImageSet,
     *,
-    seen: Candidates,
+    seen: tuple[Float[Tensor, " n"], Int64[Tensor, " n"]],
     scale: AgreementScale,
     convicting: Sequence[tuple[Flagged, Independent]],
 ) -> Control | None:
@@ -47,7 +47,7 @@ def look_among_unseen(
         index: of training images.
         holdout: real images of other groups.
         synthetic: images of the generator.
-        seen: candidates of the synthetic images among training images.
+        seen: score of every synthetic image, and the training image that it comes from.
         scale: from evidence to scores.
         convicting: thresholds that convict the set, each with the independent real images above it
             and in all.
@@ -61,7 +61,8 @@ def look_among_unseen(
     among = Index(holdout, index.folder, index.tracks)
     every = torch.arange(synthetic.count)
     unseen = among.candidates(synthetic, every, "synthetic against hold-out images")
-    ours, theirs = _Likeness.of(seen, scale, index.images), _Likeness.of(unseen, scale, holdout)
+    ours = _Likeness.of(*seen, index.images)
+    theirs = _Likeness.of(*scale.scores(unseen), holdout)
     controls = [_compared(ours, theirs, decided, real) for decided, real in convicting]
     return next((each for each in controls if not each.explains), controls[-1])
 
@@ -77,8 +78,9 @@ class _Likeness:
     groups: int
 
     @classmethod
-    def of(cls, found: Candidates, scale: AgreementScale, images: ImageSet) -> "_Likeness":
-        scores, nearest = scale.scores(found)
+    def of(
+        cls, scores: Float[Tensor, " n"], nearest: Int64[Tensor, " n"], images: ImageSet
+    ) -> "_Likeness":
         known, group = images.groups[nearest].unique(return_inverse=True)
         highest = torch.full((len(known),), -torch.inf, dtype=scores.dtype)
         highest = highest.scatter_reduce(0, group, scores, "amax").sort(descending=True).values

@@ -121,7 +121,7 @@ def find_copies(
     decided = against[-1][0] if against else counts[0]
     flagged = (scores >= decided.score).nonzero()[:, 0].tolist()
     control = look_among_unseen(
-        index, holdout, synthetic, seen=others, scale=known.scale, convicting=against
+        index, holdout, synthetic, seen=(scores, nearest), scale=known.scale, convicting=against
     )
     copies = Copies(
         found=bool(same.proof) or not (control is None or control.explains),
