@@ -19,10 +19,14 @@ def to_pixels(images: Float[Tensor, "n c h w"], bits: int) -> np.ndarray:
     return scaled.to(torch.int32).cpu().numpy().astype(dtype)
 
 
-def reduced(images: Float[Tensor, "n c h w"], longest: int) -> Float[Tensor, "n c hh ww"]:
-    """Means over areas, so that the longer side has at most so many pixels."""
+def reduced(
+    images: Float[Tensor, "n c h w"], longest: int, shortest: int = 1
+) -> Float[Tensor, "n c hh ww"]:
+    """Means over areas, so that the longer side has at most so many pixels; the other one keeps its
+    share of it, but at least `shortest` pixels.
+    """
     longer = max(images.shape[2:])
     if longer <= longest:
         return images
-    height, width = (max(1, round(side * longest / longer)) for side in images.shape[2:])
+    height, width = (max(shortest, round(side * longest / longer)) for side in images.shape[2:])
     return adaptive_avg_pool2d(images, (height, width))

@@ -370,6 +370,9 @@ def _facts(audit: Audit) -> list[list[str]]:
     if (control := copies.control) is not None:
         facts |= {
             "synthetic images that look like copies of held-out images": count(control.flagged),
+            "most alike groups of held-out images, left out of the next row": count(
+                control.passed_over
+            ),
             "synthetic images more alike to a training image than any is to a held-out one": count(
                 control.closer
             ),

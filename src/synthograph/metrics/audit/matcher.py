@@ -21,6 +21,8 @@ from jaxtyping import Bool, Float
 from scipy import ndimage
 from torch import Tensor
 
+from synthograph.ops.pixels import reduced
+
 # n image, q query, k candidate, b pair, c component, h height, w width, d descriptor
 
 COARSE, MIDDLE, FINE = 10, 16, 64
@@ -288,12 +290,7 @@ def _even(band: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, "b c h 
 
 def resized(images: Float[Tensor, "n c _ _"], longest: int) -> Float[Tensor, "n c _ _"]:
     """Area averages, so that the longest side is at most so long."""
-    h, w = images.shape[2:]
-    if max(h, w) <= longest:
-        return images
-    scale = longest / max(h, w)
-    size = (max(4, round(h * scale)), max(4, round(w * scale)))
-    return nnf.adaptive_avg_pool2d(images, size)
+    return reduced(images, longest, shortest=4)
 
 
 def detailed(
