@@ -98,6 +98,23 @@ def test_every_first_number_of_a_real_audit_stands_on_the_page(real_audit: dict[
     assert first["classes"] == ["", "a", "b"]
 
 
+def test_numbers_of_a_control_stand_on_the_page() -> None:
+    content = material.audit()
+    content["copies"]["control"] = {
+        "flagged": 44,
+        "held": 31,
+        "p": 1e-9,
+        "passed_over": 1,
+        "closer": 12,
+        "groups": 7,
+        "groups_p": 0.06,
+        "explains": True,
+    }
+    facts = dict(page_of(content)[0]["facts"])
+    assert list(facts.values())[-5:] == ["44", "1", "12", "7", "0.0600"]
+    assert list(facts)[-4] == "most alike groups of held-out images, left out of the next row"
+
+
 def test_images_without_a_class_are_not_all_images() -> None:
     content = material.audit()
     planted = content["copies"]["recall"][0]
