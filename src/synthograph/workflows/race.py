@@ -42,7 +42,7 @@ LEAST_COVERAGE = 0.8
 
 Recall is told, and decides nothing: noisy images of a short training have a high one. After the
 same time `auto` had a recall of 0.50 and images that were noise, `tiny` 0.33 and blurred cells
-(docs/results/families.md); coverage was 0.22 and 0.76. Source: Naeem et al. 2020, section 3.
+(docs/results/short.md); coverage was 0.22 and 0.76. Source: Naeem et al. 2020, section 3.
 """
 SECONDS = 300.0
 """Longest training of a candidate in the race."""

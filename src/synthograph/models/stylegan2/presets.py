@@ -109,7 +109,7 @@ def _tiny(spec: ImageSpec, _: int) -> JsonObject:
     average, because a run of a few ten kimg ends long before the published ones have warmed up.
     Images of a class get varied by the spread loss. It holds a higher learning rate and an R1 of 40
     times the published formula, with which images form earlier (docs/results/tiny.md).
-    Snapshots come often, metrics never.
+    Snapshots come often.
     """
     adam = {"lr": 0.006, "beta1": 0.0, "beta2": 0.99, "eps": 1e-8}
     return {
@@ -147,7 +147,7 @@ SHORT_KIMG = 300
 def _short(spec: ImageSpec, gpus: int) -> JsonObject:
     """`auto` for trainings that end before the published settings have warmed up.
 
-    What it changes was measured one setting at a time (docs/results/families.md).
+    What it changes was measured one setting at a time (docs/results/short.md).
     """
     row = auto(spec, gpus)
     batch = max(min(row.batch, 16 * gpus), gpus)
