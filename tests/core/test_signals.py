@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from synthograph.core.errors import StoppedError
 from synthograph.core.signals import NAMES, StopRequest
 
 
@@ -40,3 +41,17 @@ def test_threads_take_no_signals() -> None:
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
+
+
+def test_larger_work_learns_of_a_signal_that_a_part_of_it_let_pass() -> None:
+    with StopRequest() as whole:
+        with StopRequest():
+            pass
+        whole.heed()
+        with StopRequest():
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(StoppedError, match=r"stopped on request \(SIGTERM\)"):
+            whole.heed()
+        with StopRequest():
+            os.kill(os.getpid(), signal.SIGUSR1)
+        assert whole.reason == "SIGTERM", "the first one counts"

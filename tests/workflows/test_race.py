@@ -158,6 +158,25 @@ def test_a_stopped_race_goes_on(
     assert len(taken) == 8 + 8 + steps, "nothing is left to do"
 
 
+def test_a_race_stops_though_the_signal_came_when_a_candidate_was_all_but_done(
+    cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, taken = Session.step, []
+
+    def interrupted(self: Session) -> object:
+        taken.append(1)
+        if len(taken) == 8:  # the last step of the first candidate
+            signal.raise_signal(signal.SIGTERM)
+        return step(self)
+
+    monkeypatch.setattr(Session, "step", interrupted)
+    with pytest.raises(StoppedError, match=r"SIGTERM.*in a race of presets; .*--resume"):
+        synthograph.train(data=cells, outdir=tmp_path / "runs", **SMALL)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert [len(one.scores) for one in Race.load(folder / race.RACE).candidates] == [0, 0]
+    assert synthograph.train(resume=folder).images == 64 and len(taken) == 8 + 8 + 8
+
+
 def test_a_dry_run_says_what_decides(
     cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

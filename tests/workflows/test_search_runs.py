@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -80,6 +81,12 @@ def test_a_run_that_another_process_holds_is_waited_for(worker: Worker) -> None:
 def test_a_collapse_ends_a_training_at_once(worker: Worker) -> None:
     with worker, pytest.raises(CollapsedError):
         worker.train({"say": [{"log": f"alarm: {COLLAPSED} (they differ by 0)"}], "wait": True})
+
+
+def test_a_signal_to_a_run_that_is_all_but_done_stops_the_search(worker: Worker) -> None:
+    worker.hear = lambda line: signal.raise_signal(signal.SIGTERM)
+    with worker, pytest.raises(StoppedError, match="SIGTERM"):
+        worker.train({"say": [{"log": "measures its last snapshot"}, {"run": "a"}]})
 
 
 def test_a_process_that_is_killed_is_lost_and_begun_anew(worker: Worker) -> None:

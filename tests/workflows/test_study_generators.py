@@ -1,5 +1,7 @@
 """Generators of a study: what people hear of their trainings."""
 
+import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from synthograph.archive.reader import open_archive
 from synthograph.core.console import heard_by, say
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.progress import Silent
+from synthograph.core.signals import StopRequest
 from synthograph.workflows import train, training_lines
 from synthograph.workflows.requests import TrainRequest
 from synthograph.workflows.study_folds import Fold
@@ -42,18 +45,25 @@ def test_a_training_says_now_and_then_how_far_it_is(
     assert capsys.readouterr().out == ""
 
 
-def test_a_stopped_training_goes_on_with_the_study(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def stopped(*_: object, **__: object) -> None:
-        raise StoppedError("stopped on request (SIGTERM) after 8 images; --resume")
+def stopped(*_: object, **__: object) -> None:
+    raise StoppedError("stopped on request (SIGTERM) after 8 images; --resume")
 
-    monkeypatch.setattr(train, "run", stopped)
+
+def all_but_done(*_: object, **__: object) -> None:
+    with StopRequest():
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("training", [stopped, all_but_done])
+def test_a_stopped_training_goes_on_with_the_study(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, training: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(train, "run", training)
     archive = make_archive(tmp_path / "a.zip")
     settings = StudySettings.parse({"data": archive})
     fold = Fold(1, open_archive(archive), [])
     making = Making(settings, fold, 0, archive, tmp_path / "g", None, "cpu")
-    with pytest.raises(StoppedError, match=r"8 images, in a study; .* The same command continues$"):
+    with pytest.raises(StoppedError, match=r"SIGTERM.*, in a study; .* same command continues$"):
         making.run(Silent())
 
 

@@ -8,11 +8,16 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from synthograph.core.errors import StoppedError
+
 NAMES = ("SIGTERM", "SIGINT", "SIGUSR1")
 
 
 class StopRequest:
     """While active, catches SIGTERM, SIGINT and SIGUSR1; a second SIGINT interrupts at once.
+
+    Work that is all but done when a signal comes may end as if none had come. So the request that
+    was active before learns of the signal, too, and larger work does not go on with its next part.
 
     Args:
         answer: a line for standard error at the first signal, such as what is finished first.
@@ -31,6 +36,15 @@ class StopRequest:
         """Whether a signal came."""
         return self.reason is not None
 
+    def heed(self) -> None:
+        """Stop here if a signal came.
+
+        Raises:
+            StoppedError: one came.
+        """
+        if self.requested:
+            raise StoppedError(f"stopped on request ({self.reason})")
+
     def __enter__(self) -> "StopRequest":
         main = threading.current_thread() is threading.main_thread()
         for name in NAMES if main else ():  # Python refuses handlers elsewhere
@@ -43,6 +57,9 @@ class StopRequest:
         for number, handler in self._before.items():
             # None is a handler that was not set by Python
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            before = getattr(handler, "__self__", None)
+            if isinstance(before, StopRequest) and not before.requested:
+                before.reason = self.reason
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         again = self.requested

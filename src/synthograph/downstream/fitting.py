@@ -244,10 +244,10 @@ def fit(
             run.advance()
             if run.due:
                 log(run.check())
-            if run.ended:
-                break
             if stop.requested:
                 run.stop(str(stop.reason))
+            if run.ended:
+                break
             run.save_when_late()
     return run.finish()
 

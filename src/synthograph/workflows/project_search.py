@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from synthograph.core.devices import Precision, free_memory, is_gpu, pick_device, pick_precision
-from synthograph.core.errors import StoppedError, UserError
+from synthograph.core.errors import UserError
 from synthograph.core.progress import Progress, Tracks
 from synthograph.core.signals import StopRequest
 from synthograph.core.untrusted.tensors import write_tensors
@@ -73,8 +73,7 @@ class Search:
 
             def tick() -> None:
                 next(ticks, None)
-                if stop.requested:
-                    raise StoppedError(f"stopped on request ({stop.reason})")
+                stop.heed()
 
             for some in batches:
                 self._batch(outputs, some, tick)

@@ -16,6 +16,7 @@ from synthograph.core.devices import is_gpu, synchronise
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import disk_errors
 from synthograph.core.progress import Progress
+from synthograph.core.signals import StopRequest
 from synthograph.features.base import MissingWeightsError
 from synthograph.features.packaged import RANDOM
 from synthograph.metrics.report_text import number
@@ -310,10 +311,13 @@ def _trained(folder: Path, race: Race, one: Candidate, asked: TrainRequest, trai
         own = {"cfg": one.preset, "kimg": one.kimg, "outdir": place, "init_from": one.init_from}
         leg = TrainRequest.parse({**race.request, **own})
     try:
-        return train(leg)
+        with StopRequest() as stop:
+            run = train(leg)
+        stop.heed()
     except StoppedError as error:
         way = f"Continue with: synthograph train --resume {folder}"
         raise error.within("a race of presets", way) from None
+    return run
 
 
 def _measured(run: Path, extractor: str) -> list[RaceScore]:

@@ -110,8 +110,7 @@ class Worker:
                 answer = None
         if answer is None:
             code = self._ended(process)
-            if stop.requested:
-                raise StoppedError(f"stopped on request ({stop.reason})")
+            stop.heed()
             raise LostError(f"its process ended by itself (code {code}; out of memory?)")
         return _run_of(answer, stop)
 
@@ -144,6 +143,7 @@ class Worker:
 def _run_of(answer: JsonObject, stop: StopRequest) -> Path:
     said = answer.get(search_worker.ERROR)
     if said is None:
+        stop.heed()  # a signal may have come when the run was all but done
         return Path(answer[search_worker.RUN])
     if said == COLLAPSED:
         raise CollapsedError(said)

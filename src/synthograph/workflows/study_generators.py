@@ -13,6 +13,7 @@ from synthograph.core.console import heard_by
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import remove
 from synthograph.core.progress import Progress
+from synthograph.core.signals import StopRequest
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.downstream import mixing
 from synthograph.downstream.mixing import Amounts, Counts
@@ -131,7 +132,9 @@ class Making:
             }
         request = TrainRequest.parse(asked | self.tracking.options())
         try:
-            result = train.run(request, progress=progress)
+            with StopRequest() as stop:
+                result = train.run(request, progress=progress)
+            stop.heed()
         except StoppedError as error:
             raise error.within("a study", "The same command continues") from None
         if result is None or result.snapshot is None:
