@@ -4,6 +4,7 @@ import json
 import os
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -128,6 +129,16 @@ def test_a_class_that_would_be_missing() -> None:
     rows = [Row(f"{i}.png", "rare" if i < 2 else "common", f"g{i}") for i in range(40)]
     with pytest.raises(UserError, match="no image of class 'rare', which has 2 groups"):
         assign(rows, ["common", "rare", "unused"], options())
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"test": 0, "val": 0.1}, {"test": 0, "val": 0, "folds": 3}])
+def test_a_class_of_as_many_groups_as_parts_is_in_all_of_them(kwargs: dict[str, float]) -> None:
+    rare = [Row(f"r{i}.png", "rare", f"g{i}") for i in range(3)]
+    rows = [*rare, *(Row(f"{i}.png", "common", f"g{i}") for i in range(40))]
+    result = assign(rows, ["common", "rare"], options(**kwargs))
+    parts = {(row.split, row.fold) for row in result}
+    assert {(row.split, row.fold) for row in result if row.label == "rare"} == parts
+    assert Counter(row.split for row in result)["val"] <= 6, "the parts stay about as large"
 
 
 @pytest.mark.parametrize(

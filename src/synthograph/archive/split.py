@@ -213,7 +213,8 @@ def allocate(
     """Assign every group to one part so that class counts of each part come near its share.
 
     Groups are placed one by one, those that hold most images of a rare class first (equals in
-    random order), each into the part that then misses its targets least.
+    random order), each into the part that then misses its targets least. A class of few groups may
+    then be missing from a part, as large as these are; one of its groups is moved there.
 
     Args:
         rows: the images.
@@ -240,17 +241,60 @@ def allocate(
     groups = sorted(counts)
     rng.shuffle(groups)
     groups.sort(key=lambda group: -float((counts[group] / total).max()))
-    target = np.outer(shares, total)
-    have = np.zeros_like(target)
-    result: dict[str, int] = {}
+    parts = _Parts(counts, shares, total)
     for group in groups:
-        after = have + counts[group]
-        # relative overshoot, so that rare classes weigh as much as common ones
-        change = ((after - target) ** 2 - (have - target) ** 2) / (target * total + 1e-9)
-        part = int(change.sum(axis=1).argmin())
-        have[part] += counts[group]
-        result[group] = part
-    return result
+        parts.put(group, int(parts.cost(counts[group]).argmin()))
+    filled = parts.have.any(axis=1)
+    for label, name in enumerate(labels):
+        for part in np.flatnonzero(filled & (parts.have[:, label] == 0)) if name else ():
+            parts.bring(label, int(part))
+    return parts.where
+
+
+class _Parts:
+    """Groups in parts.
+
+    Attributes:
+        counts: images of every class, of every group.
+        target: the same that every part should have, [parts, classes].
+        scale: what weighs a miss of it.
+        have: what every part has.
+        where: the part of every group.
+    """
+
+    def __init__(
+        self, counts: Mapping[str, np.ndarray], shares: Sequence[float], total: np.ndarray
+    ) -> None:
+        self.counts, self.target = counts, np.outer(shares, total)
+        self.scale = self.target * total + 1e-9
+        self.have = np.zeros_like(self.target)
+        self.where: dict[str, int] = {}
+
+    def put(self, group: str, part: int) -> None:
+        """Put a group into a part, out of the one where it was."""
+        if group in self.where:
+            self.have[self.where[group]] -= self.counts[group]
+        self.have[part] += self.counts[group]
+        self.where[group] = part
+
+    def cost(self, images: np.ndarray) -> np.ndarray:
+        """By how much every part misses its targets more with these images: relative overshoot, so
+        that rare classes weigh as much as common ones.
+        """
+        more = (self.have + images - self.target) ** 2 - (self.have - self.target) ** 2
+        return (more / self.scale).sum(axis=1)
+
+    def bring(self, label: int, part: int) -> None:
+        """Move a group of a class into a part that lacks it: the one that costs least, of those
+        without which their part still has all their classes. No group where there is none.
+        """
+        costs = {}
+        for group, place in self.where.items():
+            own = self.counts[group]
+            if own[label] and (self.have[place] > own)[own > 0].all():
+                costs[group] = self.cost(own)[part] + self.cost(-own)[place]
+        if costs:
+            self.put(min(costs, key=costs.__getitem__), part)
 
 
 def _check(
