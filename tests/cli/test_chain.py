@@ -185,15 +185,22 @@ def test_help_is_quick_to_import() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_interrupted_commands_say_how_to_go_on() -> None:
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        ("doctor", "run the same command again"),
+        ("prepare", "the same command continues an unfinished archive"),
+    ],
+)
+def test_interrupted_commands_say_how_to_go_on(verb: str, said: str) -> None:
     code = (
         "import sys, synthograph.cli.main as m\n"
         "def stop():\n    raise KeyboardInterrupt\n"
         "command = m.app.registered_commands[-1]\n"
-        "command.callback, command.name = stop, 'doctor'\n"
-        "sys.argv = ['synthograph', 'doctor']\n"
+        f"command.callback, command.name = stop, {verb!r}\n"
+        f"sys.argv = ['synthograph', {verb!r}]\n"
         "m.run()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 3, done.stderr
-    assert "stopped: interrupted" in done.stderr
+    assert f"stopped: interrupted; {said}\n" in done.stderr

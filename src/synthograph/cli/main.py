@@ -86,12 +86,14 @@ def options(
 _debug = False
 INTERRUPTED = 130
 """What typer makes of Ctrl-C; its older versions abort."""
-AGAIN = "the same command continues an unfinished archive"
+ARCHIVE = "the same command continues an unfinished archive"
 NOTHING = ("stopped before anything was begun", "nothing is left of it: run it again")
 LEFT = {
     "card": NOTHING,
     "export": NOTHING,
-    "generate": ("stopped before anything was begun", AGAIN),
+    "generate": ("stopped before anything was begun", ARCHIVE),
+    "phantom": (None, ARCHIVE),
+    "prepare": (None, ARCHIVE),
     "project": (
         "stopped before anything was begun",
         "targets that are done are kept, and the same command continues",
@@ -106,7 +108,9 @@ LEFT = {
         "--resume RUN_DIR continues from the last saved state",
     ),
 }
-"""What verbs that answer signals themselves say of one that came too early, and of Ctrl-C."""
+"""What verbs say of a signal that came too early, if they answer signals themselves, and of Ctrl-C;
+of others only that they may be run again, which goes on with what they keep.
+"""
 
 
 def run(asked: Sequence[str] = ()) -> None:
@@ -157,7 +161,7 @@ def _refuse_company(words: Sequence[str]) -> None:
 
 def _interrupted(words: Sequence[str], asked: Sequence[str]) -> StoppedError:
     """What an interrupted command leaves behind."""
-    early, late = LEFT.get(_verb(words), (None, AGAIN))
+    early, late = LEFT.get(_verb(words), (None, "run the same command again"))
     if asked and early is not None:
         return StoppedError(f"{early} ({asked[0]})")
     return StoppedError(f"interrupted; {late}")
