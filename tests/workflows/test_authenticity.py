@@ -181,6 +181,25 @@ def test_it_projects_itself(cells: Path, tmp_path: Path) -> None:
     assert (out / "held-out" / "nir").is_dir()
 
 
+@pytest.mark.parametrize(
+    ("count", "images", "words"),
+    [
+        (16, 8, "of 4 groups, at least 5 .*: there are 4 in all: split the archive into larger"),
+        (24, 5, "of [34] groups, at least 5 .*: take more than --num 5 images"),
+    ],
+)
+def test_too_few_groups_are_known_before_the_long_work(
+    tmp_path: Path, count: int, images: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project, "run", None)
+    path = make_archive(tmp_path / "few.zip", count=count, modalities={"vis": 3, "nir": 1})
+    split_archive(path, SplitOptions(test=0.5, val=0.0))
+    net = trained_on(path, "train", tmp_path)
+    with pytest.raises(UserError, match=words):
+        synthograph.authenticity(network=net, archive=str(path), outdir=tmp_path, num=images)
+    assert not (tmp_path / "own.zip").exists()
+
+
 def test_it_goes_on_with_what_is_projected(
     cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

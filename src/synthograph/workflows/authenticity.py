@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from synthograph.archive.batches import open_rows
+from synthograph.archive.batches import in_random_order, open_rows
 from synthograph.archive.reader import open_archive
 from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.errors import StoppedError, UserError
@@ -19,10 +19,12 @@ from synthograph.metrics.audit.recovery import HELD_OUT, OWN, TRAIN, recovery
 from synthograph.metrics.overlap import trained_on
 from synthograph.models.snapshot import Snapshot
 from synthograph.report.recoveries import MEANING, tables
+from synthograph.report.words import several
 from synthograph.results.authenticity import Authenticity
 from synthograph.results.projection import Projection
 from synthograph.results.provenance import Features, ImageRecord, Provenance
 from synthograph.sampling.generate import ImageRequest, generate_archive, jobs_in_turn
+from synthograph.stats.intervals import MIN_GROUPS
 from synthograph.workflows import project
 from synthograph.workflows.classifying import open_backbone
 from synthograph.workflows.environment import here
@@ -143,6 +145,8 @@ def _project(request: AuthenticityRequest, notes: list[str], progress: Progress)
         refuse_output(request.outdir / name, "--outdir")
     snapshot = open_network(request.network, progress)
     train, held_out = _splits(request.archive, snapshot, notes)
+    for target in (train, held_out):
+        _refuse_few_groups(target, request.num)
     own = request.outdir / "own.zip"
     if own.exists():
         _refuse_other_images(own, request, snapshot)
@@ -173,6 +177,21 @@ def _splits(text: str, snapshot: Snapshot, notes: list[str]) -> tuple[str, str]:
     notes += refuse_seen(trained, test)
     notes += refuse_strange_training(trained, train.groups, train.name)
     return f"{text}:train", f"{text}:{held_out}"
+
+
+def _refuse_few_groups(target: str, count: int) -> None:
+    """Refuse before the long work if the images that `project` chooses are of too few groups."""
+    rows = list(open_rows(target).rows)
+    groups, of_all = ({row.group for row in some} for some in (in_random_order(rows)[:count], rows))
+    if len(groups) >= MIN_GROUPS:
+        return
+    way_out = f"take more than --num {count} images"
+    if len(of_all) < MIN_GROUPS:
+        way_out = f"there are {len(of_all)} in all: split the archive into larger parts"
+    raise UserError(
+        f"{target}: the images to project are of {several(len(groups), 'group')}, at least "
+        f"{MIN_GROUPS} of training and of held-out images are needed: {way_out}"
+    )
 
 
 def _one(

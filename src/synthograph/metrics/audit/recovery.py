@@ -152,7 +152,7 @@ def _answer(
     found: Attack | None, undecided: str | None, train: Recovery, held_out: Recovery
 ) -> tuple[RecoveryAnswer, str]:
     if found is None:
-        return RecoveryAnswer.UNDECIDABLE, f"undecidable: {undecided}"
+        return RecoveryAnswer.UNDECIDABLE, str(undecided)
     ends = found.interval
     numbers = (
         f"the training image is reached more closely in {found.auc:.0%} of the pairs"
