@@ -136,6 +136,19 @@ def test_a_short_training_says_by_which_preset(
     )
 
 
+@pytest.mark.parametrize("cfg", ["tiny", "auto", "tiny-progressive"])
+def test_a_name_that_means_another_preset_in_a_family_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], cfg: str
+) -> None:
+    archive = make_archive(tmp_path / "a.zip", count=12)
+    asked = {"data": archive, "outdir": tmp_path, "dry_run": True, "cfg": cfg, "cond": True}
+    family = {"settings": ["model.family=stylegan1"]}
+    train.run(TrainRequest.parse(asked | family), progress=Printed())
+    own = {"tiny": "tiny-progressive", "auto": "progressive"}.get(cfg)
+    said = f"networks are of the family stylegan1, in which preset {cfg} is {own}: 'synthograph"
+    assert (said in capsys.readouterr().out) is bool(own)
+
+
 @pytest.mark.parametrize(
     ("given", "proposed"),
     [

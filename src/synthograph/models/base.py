@@ -411,7 +411,9 @@ class Family(abc.ABC):
         return None
 
     def preset_within(self, name: str, kimg: float) -> str:
-        """The preset that stands in for `name` in a training of so many thousand images."""
+        """The preset that `name` stands for in this family, in a training of so many thousand
+        images.
+        """
         return name
 
     def preset_note(self, name: str, spec: ImageSpec) -> str | None:

@@ -20,6 +20,7 @@ from synthograph.core.request import Result
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_document
+from synthograph.models.base import Family
 from synthograph.models.config import ModelConfig
 from synthograph.models.published import (
     AFRESH,
@@ -217,24 +218,27 @@ def _resolve(
     check_measures(config, archive)
     kind, kimg = family(config.model.family), config.training.kimg
     about = kind.preset_note(preset, archive.info.spec)
-    standing = kind.preset_within(preset, kimg)
-    short = (
-        None
-        if standing == preset
-        else (
-            f"{kimg:g} kimg are a short training, for which preset {preset} is {standing}: "
-            f"'synthograph models --preset {standing}' lists its settings"
-        )
-    )
+    stands = _stands_note(kind, preset, kimg)
     start = _fitting_start(config, archive.info.spec) if request.init_from is None else None
     better = start and (
         f"for images this small, --init-from {start} mostly makes better images in the same time"
     )
     shape = None if source is None else _shape_note(preset, archive, given, config, source)
-    for note in (about, short, better, shape, *notes):
+    for note in (about, stands, better, shape, *notes):
         if note is not None:
             log(f"note: {note}")
     return config, open_data(config, archive)
+
+
+def _stands_note(kind: Family, preset: str, kimg: float) -> str | None:
+    """Which preset a name stands for, where that is another one."""
+    standing = kind.preset_within(preset, kimg)
+    if standing == preset:
+        return None
+    why = f"{kimg:g} kimg are a short training, for which preset {preset} is {standing}"
+    if preset not in kind.preset_names():
+        why = f"the networks are of the family {kind.name}, in which preset {preset} is {standing}"
+    return f"{why}: 'synthograph models --preset {standing}' lists its settings"
 
 
 def _refuse_idle(request: TrainRequest, augment: AugmentConfig) -> None:

@@ -70,6 +70,10 @@ class Projected(MappedFamily):
         names = {"features", *GeneratorConfig.model_fields} - {"optimisers"}
         return config.model_dump(mode="json", include=names)
 
+    def preset_within(self, name: str, kimg: float) -> str:
+        """See `presets.ALIASES`."""
+        return presets.ALIASES.get(name, name)
+
     def preset_names(self) -> Iterable[str]:
         """Names of the presets."""
         return presets.PRESETS

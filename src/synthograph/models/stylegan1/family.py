@@ -118,6 +118,10 @@ class StyleGAN1(MappedFamily):
         """See `narrowed`."""
         return narrowed(spec, config, factor)
 
+    def preset_within(self, name: str, kimg: float) -> str:
+        """See `presets.ALIASES`."""
+        return presets.ALIASES.get(name, name)
+
     def preset_names(self) -> Iterable[str]:
         """Names of the presets."""
         return presets.PRESETS
