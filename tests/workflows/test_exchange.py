@@ -21,6 +21,7 @@ from synthograph.sources.layouts import LAYOUTS
 from synthograph.workflows import convert, prepare
 from synthograph.workflows.export_requests import ConvertRequest
 from synthograph.workflows.requests import PrepareRequest
+from tests.conftest import make_archive
 
 KINDS = [({"image": 3}, 8), ({"t1": 1, "flair": 1}, 16)]
 SPLITS = ("train", "train", "val", "test", "train", "val")
@@ -220,6 +221,8 @@ def test_nnunet_keeps_its_rules(tmp_path: Path) -> None:
     archive = make(tmp_path / "a.zip", {"t1": 1, "flair": 1}, 16)
     with pytest.raises(UserError, match="name the folder .*Dataset501_a"):
         to(archive, "nnunet", tmp_path / "mine")
+    with pytest.raises(UserError, match="has no masks"):  # a name would not help it
+        to(make_archive(tmp_path / "bare.zip"), "nnunet", tmp_path / "mine")
     folder = tmp_path / "Dataset007_Cells"
     to(archive, "nnunet", folder)
     tree = json.loads((folder / "dataset.json").read_text())

@@ -67,6 +67,8 @@ def spread(real: Sample, fake: Sample, *, seed: int = 0) -> Value:
     reason = too_few(real, fake, 2)
     if reason is None and not math.isfinite(float(ratios[0])):
         reason = "no two real images of different groups differ"
+        if len(real.groups.unique()) < 2:
+            reason = "the real images are of one group, at least 2 are needed"
     if reason is not None:
         return compared("spread", None, real, fake, notes=(reason,))
     if cut.reason is None and not bool(ratios.isfinite().all()):

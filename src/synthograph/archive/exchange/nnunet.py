@@ -27,14 +27,14 @@ class NnUnet:
 
     def check(self, archive: Archive, target: Path) -> None:
         """The folder has a form of its own, and training needs masks."""
+        if not any(has_mask(archive, row) for row in archive.rows):
+            raise UserError(f"--to {self.name}: {archive.path} has no masks, which it trains on")
         if not _FOLDER.fullmatch(target.name):
             name = re.sub(r"\W", "", archive.name) or "Images"
             raise UserError(
                 f"{target}: nnU-Net knows a dataset by its number; name the folder "
                 f"{target.with_name(f'Dataset501_{name}')}"
             )
-        if not any(has_mask(archive, row) for row in archive.rows):
-            raise UserError(f"--to {self.name}: {archive.path} has no masks, which it trains on")
 
     def lost(self, archive: Archive) -> list[str]:
         """What is left out, and what stands in the table beside it."""
