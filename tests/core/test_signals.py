@@ -55,3 +55,10 @@ def test_larger_work_learns_of_a_signal_that_a_part_of_it_let_pass() -> None:
         with StopRequest():
             os.kill(os.getpid(), signal.SIGUSR1)
         assert whole.reason == "SIGTERM", "the first one counts"
+
+
+def test_a_part_of_larger_work_knows_what_came_before_it_began() -> None:
+    with StopRequest():
+        os.kill(os.getpid(), signal.SIGTERM)
+        with StopRequest() as part:
+            assert part.reason == "SIGTERM"

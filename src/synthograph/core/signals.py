@@ -16,8 +16,9 @@ NAMES = ("SIGTERM", "SIGINT", "SIGUSR1")
 class StopRequest:
     """While active, catches SIGTERM, SIGINT and SIGUSR1; a second SIGINT interrupts at once.
 
-    Work that is all but done when a signal comes may end as if none had come. So the request that
-    was active before learns of the signal, too, and larger work does not go on with its next part.
+    One within another knows from its beginning what the outer one heard, and tells it in the end
+    what it heard itself. So a part that is all but done when a signal comes may end well, and the
+    larger work still stops before its next part.
 
     Args:
         answer: a line for standard error at the first signal, such as what is finished first.
@@ -51,15 +52,21 @@ class StopRequest:
             number = getattr(signal, name, None)
             if number is not None:
                 self._before[number] = signal.signal(number, self._note)
+        for around in self._around():
+            self.reason = self.reason or around.reason
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             # None is a handler that was not set by Python
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-            before = getattr(handler, "__self__", None)
-            if isinstance(before, StopRequest) and not before.requested:
-                before.reason = self.reason
+        for around in self._around():
+            around.reason = around.reason or self.reason
+
+    def _around(self) -> "list[StopRequest]":
+        """The one that was active before, for every signal."""
+        found = [getattr(handler, "__self__", None) for handler in self._before.values()]
+        return [each for each in found if isinstance(each, StopRequest)]
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         again = self.requested

@@ -311,7 +311,7 @@ def _trained(folder: Path, race: Race, one: Candidate, asked: TrainRequest, trai
         own = {"cfg": one.preset, "kimg": one.kimg, "outdir": place, "init_from": one.init_from}
         leg = TrainRequest.parse({**race.request, **own})
     try:
-        with StopRequest() as stop:
+        with StopRequest("the training stops at its next step") as stop:
             run = train(leg)
         stop.heed()
     except StoppedError as error:

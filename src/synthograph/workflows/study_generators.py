@@ -132,7 +132,7 @@ class Making:
             }
         request = TrainRequest.parse(asked | self.tracking.options())
         try:
-            with StopRequest() as stop:
+            with StopRequest("the training stops at its next step") as stop:
                 result = train.run(request, progress=progress)
             stop.heed()
         except StoppedError as error:
