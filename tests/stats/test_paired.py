@@ -11,7 +11,15 @@ from docs.results.paired import study as simulated
 from synthograph.core.errors import UserError
 from synthograph.stats import paired
 from synthograph.stats.intervals import quantile
-from synthograph.stats.scores import AUROC, BALANCED_ACCURACY, BRIER, Predictions
+from synthograph.stats.scores import (
+    ACCURACY,
+    AUROC,
+    BALANCED_ACCURACY,
+    BRIER,
+    SENSITIVITY,
+    SPECIFICITY,
+    Predictions,
+)
 
 
 def study(seed: int, effect: float = 0.0, **settings: float) -> tuple[list, list]:
@@ -114,10 +122,47 @@ def test_an_interval_stays_in_range_and_has_a_width_at_its_end() -> None:
     perfect = Predictions(right, labels, torch.arange(20), torch.zeros(20, dtype=torch.long))
     value, ends = paired.score_interval(AUROC, perfect)
     assert value == ends.high == 1
-    assert 0.7 < ends.low < 0.9  # 20 patients without a fault
+    assert 0.6 < ends.low < 0.8  # ten patients of each class without a fault
     value, ends = paired.score_interval(BRIER, perfect)
     assert value == ends.low == 0
     assert ends.high > 0.1
+
+
+def decided(labels: torch.Tensor, as_positive: torch.Tensor) -> Predictions:
+    """One image of each patient, with a class that is decided without doubt."""
+    sure = torch.nn.functional.one_hot(as_positive.long(), 2).double()
+    count = len(labels)
+    return Predictions(sure, labels, torch.arange(count), torch.zeros(count, dtype=torch.long))
+
+
+def test_a_rare_class_has_the_interval_of_its_few_patients() -> None:
+    labels = (torch.arange(200) < 5).long()
+    wrong = (torch.arange(200) >= 5) & (torch.arange(200) % 20 == 0)
+    said = decided(labels, (labels == 1) | wrong)
+    value, ends = paired.score_interval(SENSITIVITY, said)
+    assert value == ends.high == 1 and ends.low < 0.55, "5 of 5 are found"
+    _, balanced = paired.score_interval(BALANCED_ACCURACY, said)
+    assert balanced.low < 0.8
+    _, area = paired.score_interval(AUROC, said)
+    _, specific = paired.score_interval(SPECIFICITY, said)
+    _, exact = paired.score_interval(ACCURACY, said)
+    assert specific.high - specific.low < 0.08 and exact.high - exact.low < 0.08
+    assert area.high - area.low > specific.high - specific.low
+    fewer = said.subset(torch.arange(200) != 0)  # 4 of 4
+    assert paired.score_interval(SENSITIVITY, fewer)[1] is None
+    assert paired.score_interval(BALANCED_ACCURACY, fewer)[1] is None
+    assert paired.score_interval(ACCURACY, fewer)[1] is not None
+
+
+def test_a_rare_class_without_discordant_patients_widens_a_difference() -> None:
+    """One negative patient tells the conditions apart; of eight positive ones none does."""
+    labels = (torch.arange(200) < 8).long()
+    arm, reference = decided(labels, labels == 1), decided(labels, torch.arange(200) < 9)
+    found = paired.compare(BALANCED_ACCURACY, [arm], [reference], replicates=200)
+    assert found.patients > 0.9 / 16, "as if one of them did: 1/8, halved by the mean over classes"
+    many = (torch.arange(200) < 100).long()
+    arm, reference = decided(many, many == 1), decided(many, torch.arange(200) < 101)
+    assert paired.compare(BALANCED_ACCURACY, [arm], [reference], replicates=200).patients < 0.01
 
 
 def delong_by_placements(scores: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -90,6 +91,14 @@ def test_average_precision_by_hand() -> None:
     case = of_two([0.9, 0.8, 0.8, 0.1], [1, 0, 1, 1])
     # thresholds 0.9: 1 of 1; 0.8: 2 of 3 (both of one score enter together); 0.1: 3 of 4
     assert scores.AVERAGE_PRECISION.value(case) == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)
+
+
+def test_average_precision_compares_no_images_of_two_folds() -> None:
+    """Each fold ranks its images without a fault; their probabilities are on two scales."""
+    case = of_two([0.9, 0.8, 0.3, 0.2], [1, 0, 1, 0])
+    apart = replace(case, folds=torch.tensor([0, 0, 1, 1]))
+    assert scores.AVERAGE_PRECISION.value(apart) == scores.AUROC.value(apart) == 1.0
+    assert scores.AVERAGE_PRECISION.value(case) == pytest.approx((1 + 2 / 3) / 2)
 
 
 def test_a_class_without_images_gives_no_value() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from synthograph.core.errors import UserError
 from synthograph.core.interval import Interval
-from synthograph.stats.intervals import Plan, interval, means, parts, plan, quantile
+from synthograph.stats.intervals import MIN_GROUPS, Plan, interval, means, parts, plan, quantile
 from synthograph.stats.ranks import rank_statistics
 
 # n image, d feature, p penalty, c component, e evaluation
@@ -137,7 +137,7 @@ class Quality:
     Attributes:
         value: Pearson correlation, or for 0 and 1 the area under the ROC curve.
         chance: what it is where there is nothing to find.
-        interval: over groups; None with too few of them.
+        interval: over groups; None with too few of them, or of either class.
     """
 
     value: float
@@ -163,6 +163,8 @@ def quality(
         members = (values == 1).expand(len(cut.kept), -1)
         kept = cut.kept[:, cut.blocks[0]]
         found, chance, low = rank_statistics(held_out, members, kept).auc, 0.5, 0.0
+        if min(len(groups[values == side].unique()) for side in (0, 1)) < MIN_GROUPS:
+            return Quality(float(found[0]), chance, None)
     else:
         found, chance, low = correlations(held_out, values, cut), 0.0, -1.0
     ends = interval(found, cut, low=low)

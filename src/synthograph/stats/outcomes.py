@@ -34,8 +34,11 @@ class Outcome(Protocol):
 
     def fewest_groups(self, classes: Sequence[int] | None = None) -> int:
         """Groups of the class that has fewest: they limit what can be known. Of all classes there
-        are, or of those that a score is about.
+        are, or of those that a score is about; without any, all groups.
         """
+
+    def about(self: Own, classes: Sequence[int] | None) -> Own:
+        """The images on which a score of these classes rests."""
 
     def subset(self: Own, rows: Int64[Tensor, " m"] | Bool[Tensor, " n"]) -> Own:
         """What was found at `rows`."""
@@ -76,7 +79,11 @@ class Score(Generic[O]):
     share: bool = True
     """Whether it is a share of images: then its variance is at least that of so many images."""
     classes: tuple[int, ...] | None = None
-    """Numbers of the classes that it is about; None of all."""
+    """Numbers of the classes that it is about; None of all, each of which counts, however rare it
+    is; empty where images count alike, whatever their class.
+    """
+    each: Callable[[O, Float64[Tensor, "e n"]], Float64[Tensor, "e k"]] | None = None
+    """Shares of the images of each class, if their mean is the score."""
 
     def value(self, outcome: O) -> float:
         """The score with every image counted once; NaN where it has no value."""

@@ -84,9 +84,18 @@ class Predictions:
         return torch.as_tensor(self.threshold, dtype=torch.float64).expand(len(self))
 
     def fewest_groups(self, classes: Sequence[int] | None = None) -> int:
-        """Groups of the class that has fewest: they limit what can be known."""
+        """Groups of the class that has fewest: they limit what can be known. Without any class, all
+        groups.
+        """
         present = self.labels.unique().tolist() if classes is None else classes
-        return min(len(self.groups[self.labels == c].unique()) for c in present)
+        counts = (len(self.groups[self.labels == c].unique()) for c in present)
+        return min(counts, default=len(self.groups.unique()))
+
+    def about(self, classes: Sequence[int] | None) -> "Predictions":
+        """The images of these classes, if there are any; else all."""
+        if not classes:
+            return self
+        return self.subset(torch.isin(self.labels, torch.tensor(classes)))
 
     def same_images(self, other: "Predictions") -> bool:
         """Whether the other ones are of the same images in the same order and folds."""
@@ -176,21 +185,26 @@ def auroc(
 
 
 def average_precision(
-    scores: Float[Tensor, " n"], positive: Bool[Tensor, " n"], weights: Float64[Tensor, "e n"]
+    scores: Float[Tensor, " n"],
+    positive: Bool[Tensor, " n"],
+    weights: Float64[Tensor, "e n"],
+    folds: Int64[Tensor, " n"] | None = None,
 ) -> Float64[Tensor, " e"]:
-    """Mean precision over the positive images, each at the threshold of its own score; images of
-    one score enter together. NaN where no positive image counts.
+    """Mean precision over the positive images, each at the threshold of its own score and among the
+    images of its fold; images of one score enter together. NaN where no positive image counts.
     """
-    ranked = ranking(-scores)
-    ours = positive[ranked.order]
-    found = torch.empty(len(weights), dtype=torch.float64)
-    step = max(1, ELEMENTS // max(len(scores), 1))
-    for start in range(0, len(weights), step):
-        counted = weights[start : start + step][:, ranked.order]
-        hits, all_images = (counted * ours).cumsum(1), counted.cumsum(1)
-        precision = hits[:, ranked.last] / all_images[:, ranked.last].clamp(min=1e-12)
-        found[start : start + step] = (precision * counted * ours).sum(1) / hits[:, -1]
-    return found
+    precisions = torch.zeros(len(weights), dtype=torch.float64)
+    for rows in _each_fold(folds, len(scores)):
+        ranked = ranking(-scores[rows])
+        ours = positive[rows][ranked.order]
+        step = max(1, ELEMENTS // max(len(rows), 1))
+        for start in range(0, len(weights), step):
+            part = slice(start, start + step)
+            counted = weights[part][:, rows][:, ranked.order]
+            hits, all_images = (counted * ours).cumsum(1), counted.cumsum(1)
+            precision = hits[:, ranked.last] / all_images[:, ranked.last].clamp(min=1e-12)
+            precisions[part] += (precision * counted * ours).sum(1)
+    return precisions / (weights * positive).sum(1)
 
 
 def confusion(
@@ -225,7 +239,8 @@ def _macro_auroc(predictions: Predictions, weights: Tensor) -> Tensor:
 
 
 def _macro_precision(predictions: Predictions, weights: Tensor) -> Tensor:
-    return _of_each_class(predictions, lambda p, own: average_precision(p, own, weights))
+    folds = predictions.folds
+    return _of_each_class(predictions, lambda p, own: average_precision(p, own, weights, folds))
 
 
 def _mean(each: Float64[Tensor, " n"], weights: Float64[Tensor, "e n"]) -> Float64[Tensor, " e"]:
@@ -265,13 +280,15 @@ def _specificity(predictions: Predictions, weights: Tensor) -> Tensor:
 
 
 AUROC = PredictionScore("auroc", "area under the ROC curve", _macro_auroc)
-BALANCED_ACCURACY = PredictionScore("balanced_accuracy", "balanced accuracy", _balanced_accuracy)
+BALANCED_ACCURACY = PredictionScore(
+    "balanced_accuracy", "balanced accuracy", _balanced_accuracy, each=sensitivities
+)
 MACRO_F1 = PredictionScore("macro_f1", "macro F1", _macro_f1)
-SENSITIVITY = PredictionScore("sensitivity", "sensitivity", _sensitivity)
-SPECIFICITY = PredictionScore("specificity", "specificity", _specificity)
-ACCURACY = PredictionScore("accuracy", "accuracy", _accuracy)
+SENSITIVITY = PredictionScore("sensitivity", "sensitivity", _sensitivity, classes=(1,))
+SPECIFICITY = PredictionScore("specificity", "specificity", _specificity, classes=(0,))
+ACCURACY = PredictionScore("accuracy", "accuracy", _accuracy, classes=())
 AVERAGE_PRECISION = PredictionScore("average_precision", "average precision", _macro_precision)
-BRIER = PredictionScore("brier", "Brier score", _brier, higher_is_better=False, top=2.0)
+BRIER = PredictionScore("brier", "Brier score", _brier, higher_is_better=False, top=2.0, classes=())
 
 SCORES = (AUROC, BALANCED_ACCURACY, MACRO_F1, AVERAGE_PRECISION, ACCURACY, BRIER)
 """Scores of any number of classes."""
