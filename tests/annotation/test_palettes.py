@@ -92,3 +92,8 @@ def test_more_classes_than_colours_have_one_each() -> None:
 def test_what_is_no_palette(data: bytes, message: str) -> None:
     with pytest.raises(UserError, match=message):
         read_palette(data, "p")
+
+
+def test_empty_lines_are_read_in_no_time() -> None:
+    with pytest.raises(UserError, match="is no palette"):
+        read_palette(b"\n" * 200_000 + b"x", "labelmap.txt")

@@ -16,6 +16,7 @@ from synthograph.archive.manifest import (
     label_vector,
     manifest_hash,
     read_manifest,
+    spelling,
     write_manifest,
 )
 from synthograph.core.errors import UserError
@@ -166,3 +167,8 @@ def test_counts_and_parts() -> None:
     assert in_split(ROWS, None) == ROWS
     for name in ("fold", "folder", "fold²", "fold1234"):
         assert in_split(ROWS, name) == []
+
+
+def test_a_name_of_many_dashes_is_spelled_in_no_time() -> None:
+    assert spelling("P__01") == spelling("p-1") == "p1"
+    assert spelling("a" + "_" * 200_000 + "b0") == "a" + "_" * 200_000 + "b0"

@@ -21,6 +21,7 @@ from synthograph.results.base import (
     Schema,
     lines_of,
     public_command,
+    public_prose,
     read_lines,
 )
 from synthograph.results.evaluation import (
@@ -276,3 +277,8 @@ def test_a_sentence_that_may_be_absent_is_a_sentence_where_it_is_there() -> None
 def test_an_audit_lists_as_many_copies_as_there_are() -> None:
     many = tuple(range(MAX_ITEMS + 1))
     assert len(Copies(withhold=many, proof=many, identical=many).withhold) == len(many)
+
+
+def test_many_slashes_are_judged_in_no_time() -> None:
+    assert public_prose("N/A in 3/8 and 1234/5678") == "N/A in 3/8 and 1234/5678"
+    assert public_prose("1/" * 200 + "abcd") == WITHHELD

@@ -1,5 +1,6 @@
 """Damaged files are refused, sound ones with odd metadata are read."""
 
+import contextlib
 import io
 import struct
 import zlib
@@ -45,6 +46,13 @@ def test_sound_jpegs_are_read(mode: str, progressive: bool) -> None:
             read_image(data + tail)
         _, notes = read_image(data[:-2])
         assert "end of the JPEG is not marked" in notes
+
+
+def test_a_jpeg_with_much_filling_is_read_in_no_time() -> None:
+    data = encode(photo(), "JPEG", restart_marker_rows=1)
+    filled = data[:-2] + b"\xff" * 300_000 + b"\0" + EOI
+    with contextlib.suppress(UnreadableError):  # damaged or not, it does not take minutes
+        read_image(filled)
 
 
 @pytest.mark.parametrize("progressive", [False, True])

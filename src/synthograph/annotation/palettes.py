@@ -174,7 +174,8 @@ def read_palette(data: bytes, origin: str) -> Palette:
 
 EXAMPLE = '{"background": "#000000", "iris": "#0000ff"}'
 _ITK = re.compile(
-    r"^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+[\d.]+\s+\d+\s+\d+\s+\"([^\"]*)\"", re.MULTILINE
+    r"^[^\S\n]*" + r"(\d+)[^\S\n]+" * 4 + r"[\d.]+[^\S\n]+\d+[^\S\n]+\d+[^\S\n]+\"([^\"]*)\"",
+    re.MULTILINE,
 )
 _CVAT = re.compile(r"^#\s*label:color_rgb", re.MULTILINE)
 _BACKGROUND = "background"

@@ -234,7 +234,7 @@ def spelling(group: str) -> str:
     text = unicodedata.normalize("NFKC", group).casefold()
     text = "".join(each for each in text if unicodedata.category(each)[0] not in "CZ")
     text = re.sub(r"^([^.]*[0-9])\.0$", r"\1", text).strip("-_.")
-    text = re.sub(r"(?<=[^\W\d])[-_.]+(?=[0-9])", "", text)
+    text = re.sub(r"(?<=[^\W\d_])[-_.]+(?=[0-9])", "", text)
     return re.sub(r"(?<![0-9])0+(?=[0-9])", "", text) or group
 
 

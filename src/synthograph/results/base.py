@@ -206,7 +206,7 @@ SEPARATORS = re.compile(r"[/\\]")
 ARCHIVE = re.compile(r".+\.zip(:.*)?", re.IGNORECASE)
 _ROOTED = re.compile(r"[^\w/\\~.]*(?:~|\.{1,2}|[A-Za-z]:)?[/\\]\S|file:", re.ASCII)
 _FILE = re.compile(r".*[/\\].*\.[A-Za-z]\w*(?:[:\W].*)?")
-_HARMLESS = re.compile(r"\W*(?:\d+|\w{1,3})(?:/(?:\d+|\w{1,3}))+\W*|/")
+_HARMLESS = re.compile(r"\W*(?:\d{4,}|\w{1,3})(?:/(?:\d{4,}|\w{1,3}))+\W*|/")
 """Words of sentences that are no paths, such as 3/8 and N/A."""
 LEFT_OUT = {
     "--outdir": "(folder)",

@@ -28,7 +28,7 @@ _METADATA = frozenset((*range(0xE1, 0xEE), 0xEF, 0xFE))
 """Markers of segments that do not decide the pixels: not APP0 (JFIF) and APP14 (Adobe)."""
 _EOI = b"\xff\xd9"
 _BETWEEN_SCANS = frozenset((0xC4, 0xDA, 0xDB, 0xDC, 0xDD, *range(0xE0, 0xF0), 0xFE))
-_RESTART = re.compile(rb"\xff+[\xd0-\xd7]")
+_RESTART = re.compile(rb"(?<!\xff)\xff+[\xd0-\xd7]")
 _SPARE = 16  # bytes that some cameras leave in a scan behind the picture
 _LONG = 48  # equal bytes at the end of a scan that may be padding
 _AHEAD = b"\xff\0" * 8  # as many bits as a decoder takes in advance; no code is made of ones
