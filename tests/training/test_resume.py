@@ -21,7 +21,7 @@ from synthograph.training.config import RunConfig
 from synthograph.training.loop import Trainer
 from synthograph.training.presets import resolve
 from synthograph.training.resume import extended, resume_session
-from synthograph.training.run import STATS, RunDirectory, create_run
+from synthograph.training.run import CONFIG, STATS, RunDirectory, create_run
 from synthograph.training.setup import make_session, open_data, resolve_machine
 from synthograph.training.state import list_states
 from tests.conftest import make_archive
@@ -526,3 +526,27 @@ def test_a_run_may_be_asked_for_the_length_that_whole_steps_exceeded(
     assert session.state.progress.images == 8 > session.config.training.images
     with pytest.raises(UserError, match="--kimg 0.007: the run has shown 8 images"):
         resume_session(trainer.run.path, {"training": {"kimg": 0.007}})
+
+
+@pytest.mark.parametrize("named", ["nowhere", "option", "environment"])
+def test_no_server_is_told_anything_that_only_the_run_directory_names(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    named: str,
+) -> None:
+    server = "http://127.0.0.1:9"
+    trainer = start(make_archive(tmp_path / "a.zip"), tmp_path / "runs")
+    path = trainer.run.path
+    trainer.run.close()
+    tree = json.loads((path / CONFIG).read_text())
+    tree["tracking"] |= {"uri": server, "trackers": ["tensorboard", "mlflow"]}
+    (path / CONFIG).write_text(json.dumps(tree))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server if named == "environment" else "")
+    asked = {"tracking": {"uri": server}} if named == "option" else {}
+    session, run = resume_session(path, asked)
+    run.close()
+    tracking, known = session.config.tracking, named != "nowhere"
+    assert tracking.uri == (server if known else None)
+    assert tracking.trackers == ["tensorboard", *(["mlflow"] if known else [])]
+    assert (f"not followed at {server}" in capsys.readouterr().out) is not known

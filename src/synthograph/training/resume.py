@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from synthograph.core.config import flatten, set_path
+from synthograph.core.console import say
 from synthograph.core.devices import pick_device
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.files import write_json
@@ -27,6 +28,8 @@ from synthograph.training.run import (
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data
 from synthograph.training.state import Loaded, Surroundings, load_state, state_problems
+from synthograph.training.trackers import is_strange
+from synthograph.training.trackers.mlflow import MLflow
 
 DEVICE, DATA = "device", "data.path"
 CHANGEABLE = (
@@ -71,6 +74,8 @@ def resume_session(
         team.broadcast_object(read_config(path).tree() if team.is_main else {})
     )
     config = extended(before, asked, path)
+    if is_strange(config.tracking.uri, flatten(asked).get("tracking.uri")):
+        config = _unfollowed(config, say if team.is_main else None)
     run = RunDirectory(path) if team.is_main else NullRunDirectory(path)
     try:
         session = make_session(config, open_data(config), team=team)
@@ -198,6 +203,21 @@ def _trained_in(session: Session, loaded: Loaded) -> list[Environment]:
     known = [Environment.parse(each, str(loaded.path)) for each in loaded.numbers.environments]
     here = Environment(**software_and_machine(session.device, session.team.size))
     return list(distinct([*known, here])) if known else []
+
+
+def _unfollowed(config: RunConfig, log: Callable[[str], None] | None) -> RunConfig:
+    """The configuration without a server that only the run directory names: it may be someone
+    else's, and pictures and weights would go there.
+    """
+    tracking = config.tracking
+    if log is not None:
+        log(
+            f"note: not followed at {tracking.uri}, which only the run directory names: add "
+            f"--tracker mlflow --tracking-uri {tracking.uri} to follow the run there"
+        )
+    kept = [name for name in tracking.trackers or () if name != MLflow.name]
+    changes = {"uri": None, "trackers": None if tracking.trackers is None else kept}
+    return config.model_copy(update={"tracking": tracking.model_copy(update=changes)})
 
 
 def extended(config: RunConfig, asked: JsonObject, path: Path) -> RunConfig:

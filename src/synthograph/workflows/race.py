@@ -17,6 +17,7 @@ from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import disk_errors
 from synthograph.core.progress import Progress
 from synthograph.core.signals import StopRequest
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.features.base import MissingWeightsError
 from synthograph.features.packaged import RANDOM
 from synthograph.metrics.report_text import number
@@ -29,6 +30,7 @@ from synthograph.training.loop import duration
 from synthograph.training.run import CONFIG, numbered_folder, read_config
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data
+from synthograph.training.trackers import is_strange
 from synthograph.workflows.snapshot_scores import (
     LABEL_VECTORS,
     SnapshotScorer,
@@ -309,7 +311,7 @@ def _trained(folder: Path, race: Race, one: Candidate, asked: TrainRequest, trai
         leg = asked.model_copy(update={"resume": runs[-1], "kimg": one.kimg})
     else:
         own = {"cfg": one.preset, "kimg": one.kimg, "outdir": place, "init_from": one.init_from}
-        leg = TrainRequest.parse({**race.request, **own})
+        leg = TrainRequest.parse({**_followed(race.request, asked), **own})
     try:
         with StopRequest("the training stops at its next step") as stop:
             run = train(leg)
@@ -318,6 +320,14 @@ def _trained(folder: Path, race: Race, one: Candidate, asked: TrainRequest, trai
         way = f"Continue with: synthograph train --resume {folder}"
         raise error.within("a race of presets", way) from None
     return run
+
+
+def _followed(request: JsonObject, asked: TrainRequest) -> JsonObject:
+    """The request of a race, without a server that only its record names."""
+    if not is_strange(request.get("tracking_uri"), asked.model_dump().get("tracking_uri")):
+        return request
+    left_out = ("tracking_uri", "tracker", "experiment", "tracking_parent")
+    return {name: value for name, value in request.items() if name not in left_out}
 
 
 def _measured(run: Path, extractor: str) -> list[RaceScore]:

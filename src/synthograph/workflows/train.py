@@ -142,7 +142,7 @@ def _begin(request: TrainRequest, given: JsonObject, progress: Progress) -> Trai
         return _launch(request, config)
     interrupted = _before_restart(outdir, team)
     if interrupted is not None:
-        return _continue(interrupted, {}, team)
+        return _continue(interrupted, {"tracking": given.get("tracking", {})}, team)
     if team.size == 1:
         for line in without_preset(request, config, data):
             progress.log(line)

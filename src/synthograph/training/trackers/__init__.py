@@ -1,8 +1,10 @@
 """Where a run can be followed besides its directory: one file each, and one line in `TRACKERS`."""
 
+import os
+
 from synthograph.training.config import TrackingConfig
 from synthograph.training.trackers.base import Tracker
-from synthograph.training.trackers.mlflow import MLflow
+from synthograph.training.trackers.mlflow import URI, MLflow
 from synthograph.training.trackers.tensorboard import TensorBoard
 from synthograph.training.trackers.wandb import WandB
 
@@ -15,6 +17,14 @@ def followers(settings: TrackingConfig, unit: str = "images") -> list[Tracker]:
     """
     asked = (TensorBoard.name,) if settings.trackers is None else settings.trackers
     return [kind(settings, unit) for kind in TRACKERS if kind.name in asked and kind.installed()]
+
+
+def is_strange(address: object, asked: object) -> bool:
+    """Whether a file that may be someone else's names a server that neither the user's options nor
+    the environment name: nothing is sent there.
+    """
+    known = asked, os.environ.get(URI)
+    return isinstance(address, str) and address not in known and not address.startswith("sqlite:")
 
 
 def check_trackers(settings: TrackingConfig) -> None:
