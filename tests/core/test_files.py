@@ -12,6 +12,7 @@ import pytest
 from synthograph.core import files
 from synthograph.core.errors import BlockedError, DiskFullError, SettingError, UserError
 from synthograph.core.files import (
+    append_text,
     atomic_path,
     disk_errors,
     refuse_existing,
@@ -25,6 +26,7 @@ from synthograph.core.files import (
     write_json,
     write_text,
 )
+from synthograph.core.locks import Lock
 
 
 def test_a_written_file_is_whole_and_alone(tmp_path: Path) -> None:
@@ -273,3 +275,18 @@ def test_a_folder_that_another_command_filled_meanwhile(tmp_path: Path) -> None:
         (tmp_path / "a").mkdir()
         (tmp_path / "a" / "theirs").touch()
     assert [each.name for each in tmp_path.rglob("*")] == ["a", "theirs"]
+
+
+def test_what_is_changed_in_place_is_no_link(tmp_path: Path) -> None:
+    """A folder of others may hold one to a file of the user."""
+    own, link, pipe = (tmp_path / name for name in ("own", "link", "pipe"))
+    append_text(own, "a\n")
+    append_text(own, "b\n")
+    link.symlink_to(own)
+    os.mkfifo(pipe)
+    for path in (link, pipe):
+        with pytest.raises(BlockedError, match="remove it"):
+            append_text(path, "c\n")
+        with pytest.raises(BlockedError, match="remove it"):
+            Lock(path, "busy").acquire()
+    assert own.read_text() == "a\nb\n"

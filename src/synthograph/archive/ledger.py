@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from synthograph.core.files import open_own
 from synthograph.core.untrusted.documents import parse_json, read_text
 from synthograph.core.version import VERSION
 
@@ -60,7 +61,7 @@ def note_look(archive: Path, what: str, *, images: int, groups: int) -> str | No
     path = ledger_path(archive)
     data = (json.dumps(line) + "\n").encode()
     try:  # one write that appends: several processes do not mix their lines
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        handle = open_own(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
             os.write(handle, data)
         finally:

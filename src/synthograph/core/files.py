@@ -112,6 +112,33 @@ def write_json(target: Path, data: Any) -> None:  # noqa: ANN401
     write_text(target, json.dumps(data, indent=2, allow_nan=False) + "\n")
 
 
+def open_own(path: Path, flags: int) -> int:
+    """Open a file to be changed in place, or made; the folder may be someone else's, so a link
+    that leads elsewhere is not followed.
+
+    Raises:
+        BlockedError: it is a link, a pipe or a device.
+        OSError: it cannot be opened.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise BlockedError(
+            f"{path}: is a link, a pipe or a device, not a file to change: remove it"
+        )
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), 0o666)
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add to a file, which is made if it is not there.
+
+    Raises:
+        SynthographError: see `disk_errors` and `open_own`.
+    """
+    with disk_errors(path):
+        handle = open_own(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        with os.fdopen(handle, "a", encoding="utf-8") as file:
+            file.write(text)
+
+
 def placed(path: Path) -> Path:
     """The path, with its folder made: not before all checks, so that a refusal leaves nothing."""
     with disk_errors(path.parent):

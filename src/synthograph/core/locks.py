@@ -17,6 +17,7 @@ from pathlib import Path
 
 from synthograph.core.console import say
 from synthograph.core.errors import BlockedError
+from synthograph.core.files import open_own
 from synthograph.core.halves import has_ended, owner
 
 if sys.platform == "win32":
@@ -84,7 +85,7 @@ class Lock:
         self.release()
 
     def _take(self) -> bool:
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        handle = open_own(self.path, os.O_RDWR | os.O_CREAT)
         try:
             _lock(handle)
         except OSError as error:

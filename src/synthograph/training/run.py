@@ -13,7 +13,9 @@ from synthograph.core.config import read_tree
 from synthograph.core.console import say
 from synthograph.core.errors import UserError
 from synthograph.core.files import (
+    append_text,
     disk_errors,
+    open_own,
     refuse_unwritable_folder,
     sync,
     write_bytes,
@@ -69,8 +71,7 @@ class RunDirectory:
         self._append(LOG, text)
 
     def _append(self, name: str, line: str) -> None:
-        with disk_errors(self.path / name), (self.path / name).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        append_text(self.path / name, line + "\n")
 
     def record(self, name: str, entry: JsonObject) -> None:
         """Append a JSON line to `stats.jsonl` or `metrics.jsonl`."""
@@ -114,7 +115,11 @@ class RunDirectory:
                 lost.append(f"{path} lost its last lines, as after a power cut")
                 length = data.rfind(b"\n") + 1
             if path.exists():
-                os.truncate(path, length)
+                handle = open_own(path, os.O_WRONLY)
+                try:
+                    os.ftruncate(handle, length)
+                finally:
+                    os.close(handle)
         return lost
 
     def set_aside(self) -> Path | None:

@@ -7,7 +7,13 @@ from pathlib import Path
 from synthograph.archive.parts import Part
 from synthograph.core.devices import Precision, pick_device
 from synthograph.core.errors import SynthographError, UserError
-from synthograph.core.files import disk_errors, placed, refuse_output, refuse_unwritable
+from synthograph.core.files import (
+    append_text,
+    disk_errors,
+    placed,
+    refuse_output,
+    refuse_unwritable,
+)
 from synthograph.core.progress import Progress, Tracks
 from synthograph.core.request import Result, keeping
 from synthograph.features import registry
@@ -280,8 +286,7 @@ def _write(run: Path | None, evaluation: Evaluation, out: Path | None) -> Iterat
     for name, added in ((EVALUATIONS, lines), (METRICS, published)):
         if run is not None and added:
             path = run / name
-            with disk_errors(path), path.open("a", encoding="utf-8") as file:
-                file.write(lines_of(added))
+            append_text(path, lines_of(added))
             yield f"{path}: {len(added)} lines added"
 
 

@@ -236,6 +236,20 @@ def test_links(tmp_path: Path) -> None:
     assert any("again" in remark for remark in listing.remarks)
 
 
+def test_nothing_outside_is_read_by_name_and_no_pipe_is_waited_for(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    root.mkdir()
+    (tmp_path / "secret.tsv").write_text("a name")
+    (root / "participants.tsv").symlink_to(tmp_path / "secret.tsv")
+    (root / "a.tsv").write_text("x")
+    (root / "b.tsv").symlink_to("a.tsv")
+    os.mkfifo(root / "values.img")
+    for name in ("participants.tsv", "../secret.tsv", "values.img"):
+        with pytest.raises(UnreadableError, match="outside the folder|is a pipe"):
+            Folder(root).read(name)
+    assert Folder(root).read("b.tsv") == b"x"
+
+
 def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
     root = make_folder(tmp_path / "set", {"a.png": b"1"})
     (root / "b.png").symlink_to(root / "a.png")

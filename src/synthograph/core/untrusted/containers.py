@@ -24,6 +24,9 @@ BOMB_BYTES, BOMB_RATIO = 32 << 20, 100
 HEAD_BYTES = 256
 """What formats are recognised by; DICOM has its mark behind 128 bytes."""
 
+OUTSIDE = "link to a file outside the folder; put the file itself there"
+_AT_ONCE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""How to open what may be a pipe, without waiting for who writes into it."""
 _PIECE = 1 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _LITTER = frozenset(
@@ -85,9 +88,15 @@ class Folder:
             UnreadableError: it cannot be opened, or is wanted whole and larger than
                 `MAX_MEMBER_BYTES`.
         """
+        path = self.path / name
         try:
-            with (self.path / name).open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
+            if not path.resolve().is_relative_to(self.path.resolve()):
+                raise UnreadableError(OUTSIDE)
+            with os.fdopen(os.open(path, _AT_ONCE), "rb") as file:
+                status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    raise UnreadableError("is a pipe or a device")
+                size = status.st_size
                 if limit is None and size > MAX_MEMBER_BYTES:
                     raise UnreadableError(_too_large(size))
                 return file.read(limit)
@@ -321,8 +330,7 @@ class _Walk:
             self.broken.append((name, f"link or file that cannot be followed ({error.strerror})"))
         else:
             if outside:
-                reason = "link to a file outside the folder; put the file itself there"
-                self.broken.append((name, reason))
+                self.broken.append((name, OUTSIDE))
             else:  # a pipe or device would block the reader for ever
                 (self.names if stat.S_ISREG(mode) else self.special).append(name)
 
