@@ -201,6 +201,7 @@ def test_classes_keep_the_order_that_is_given(items: Items, tmp_path: Path) -> N
         (["benign", "melanomas"], "'melanoma' is not a class: did you mean 'melanomas'"),
         (["benign", "melanoma", "benign"], "'benign' is named 2 times"),
         (["benign", "melanoma", ""], "empty name"),
+        (["benign", "melanoma", "x\x1b[2J"], "characters that nobody sees"),
     ):
         with pytest.raises(UserError, match=words):
             run(items(4), tmp_path / "b", classes=classes)

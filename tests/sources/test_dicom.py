@@ -342,3 +342,9 @@ def test_a_secret_must_be_one(tmp_path: Path) -> None:
         )
         with pytest.raises(UserError, match=match):
             prepare.run(request, progress=Silent())
+
+
+def test_more_frames_than_anybody_has_are_refused_before_they_are_listed(tmp_path: Path) -> None:
+    many = saved(tmp_path, "a.dcm", scan(np.zeros((100_001, 1, 1), np.uint8)))
+    with pytest.raises(UnreadableError, match="claims 100001 frames, more than 100000"):
+        next(iter(READER.frames(many, AS_IT_COMES)))

@@ -220,3 +220,9 @@ def test_otsu_parts_two_kinds() -> None:
     values = np.concatenate([random.normal(10, 2, 900), random.normal(90, 5, 100), [np.nan]])
     assert 20 < volumes.otsu(values) < 75
     assert volumes.otsu(np.full(9, 3.0)) == 3.0 and volumes.otsu(np.array([np.nan])) == 0.0
+
+
+def test_more_slices_than_anybody_has_are_refused_before_they_are_listed(tmp_path: Path) -> None:
+    many = gzip.compress(nifti(np.zeros((1, 1, 1000, 101), np.uint8)))
+    with pytest.raises(UnreadableError, match="claims 101000 slices, more than 100000"):
+        next(iter(READER.frames(saved(tmp_path, "a.nii.gz", many), AS_IT_COMES)))

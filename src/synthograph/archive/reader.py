@@ -19,7 +19,7 @@ from synthograph.archive.png import png_size
 from synthograph.archive.published import published_rows
 from synthograph.core.config import Config
 from synthograph.core.errors import UserError
-from synthograph.core.names import nearest
+from synthograph.core.names import nearest, without_controls
 from synthograph.core.outputs import is_unfinished
 from synthograph.core.record import DecodedImage, SourceItem, UnreadableError
 from synthograph.core.spec import MASKS as MASKS
@@ -97,7 +97,8 @@ def check_classes(names: Sequence[str]) -> None:
     """Check class names: each must be non-empty, unique and valid text.
 
     Raises:
-        ValueError: a name is empty, appears twice or cannot be written as UTF-8.
+        ValueError: a name is empty, appears twice, cannot be written as UTF-8, or would steer a
+            terminal.
     """
     for name, count in Counter(names).items():
         if not name:
@@ -106,6 +107,8 @@ def check_classes(names: Sequence[str]) -> None:
             raise ValueError(f"class {name!r} is named {count} times")
         if "\0" in name or name.encode(errors="ignore").decode() != name:
             raise ValueError(f"class {name!r} is not valid text")
+        if without_controls(name) != name:
+            raise ValueError(f"class {name!r} holds line breaks, or characters that nobody sees")
 
 
 @dataclass(frozen=True)

@@ -143,11 +143,15 @@ def _data(card: ModelCard) -> Iterator[str]:
     groups = several(data.groups, "group") if data.groups else "groups that nobody recorded"
     yield (
         f"Trained on {several(data.images, 'image')} of {groups} (patients, or what stands for "
-        f"them), split {data.split or 'none'}"
+        f"them), split {_plain(data.split or 'none')}"
         + ("" if data.fold is None else f", without fold {data.fold}")
         + ". The card names no group and no image."
     )
-    stated = "not stated" if data.invariances is None else ", ".join(data.invariances) or "none"
+    stated = (
+        "not stated"
+        if data.invariances is None
+        else ", ".join(data.invariances) or "none"
+    )
     yield f"\nChanges that leave the meaning of an image alone: {stated}."
 
 
@@ -205,15 +209,20 @@ def _row(each: CardMeasure) -> str:
         count(each.n_real) if each.n_real else "none",
         where,
     )
+    return _cells(*cells)
+
+
+def _cells(*cells: str) -> str:
+    """A line of a table."""
     return f"| {' | '.join(map(_plain, cells))} |"
 
 
 def _files(card: ModelCard) -> Iterator[str]:
     yield "\n## Files\n\n| what | sha256 |\n|---|---|"
-    yield from (f"| {_plain(name)} | {digest} |" for name, digest in card.files.items())
+    yield from (_cells(name, digest) for name, digest in card.files.items())
     yield f"| the network that was measured | {card.network.of_sha256} |"
     hashes = {"images": card.data.images_hash, "manifest": card.data.manifest_hash}
-    yield from (f"| {name} of the archive | {value} |" for name, value in hashes.items() if value)
+    yield from (_cells(f"{name} of the archive", each) for name, each in hashes.items() if each)
     made = f"{number(card.network.parameters)} parameters. Made by synthograph"
     yield f"\n{made} {_plain(card.package_version)}. Nothing in them is executed."
 
@@ -225,7 +234,7 @@ def _citation(card: ModelCard) -> Iterator[str]:
     yield f"@misc{{{key},"
     yield f"  title = {{{_braced(card.title)}}},"
     yield f"  author = {{{_braced(authors)}}},"
-    yield f"  note = {{synthograph {card.package_version}, sha256 {card.network.sha256}}}"
+    yield f"  note = {{synthograph {_braced(card.package_version)}, sha256 {card.network.sha256}}}"
     yield "}\n```"
 
 

@@ -29,6 +29,7 @@ from synthograph.sources.colour_modes import fitting
 from synthograph.sources.raster import MAX_PIXELS
 from synthograph.sources.silence import damage
 from synthograph.sources.spacing import PixelSize, resampled, resampled_ids
+from synthograph.sources.tiff_axes import MAX_PLANES
 
 _BARE = (b"\x08\0\0\0UL", b"\x08\0\x05\0CS", b"\x08\0\x08\0CS", b"\x08\0\x16\0UI")
 """How files begin that lack the preamble of part 10."""
@@ -324,6 +325,8 @@ def _refuse_frames(file: SourceFile, header: FileDataset, count: int) -> None:
     bits = int(header.get("BitsAllocated") or 1) * int(header.get("SamplesPerPixel") or 1)
     pixels = int(header.Rows) * int(header.Columns) * bits / 8
     least = _ITEM if syntax is not None and syntax.is_encapsulated else pixels
+    if count > MAX_PLANES:
+        raise UnreadableError(f"claims {count} frames, more than {MAX_PLANES}")
     if count > 1 and count * max(least, 1) > held:
         raise UnreadableError(f"says {count} frames, more than its bytes can hold")
 

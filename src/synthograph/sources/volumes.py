@@ -23,6 +23,7 @@ from synthograph.sources.colour_modes import fitting
 from synthograph.sources.silence import damage
 from synthograph.sources.spacing import resampled, resampled_ids
 from synthograph.sources.thresholds import drawn, otsu
+from synthograph.sources.tiff_axes import MAX_PLANES
 
 MAX_VOLUME_BYTES = 2 << 30
 """Of the values of one file, which are held at once."""
@@ -117,6 +118,8 @@ class VolumeReader(Reader):
         volume = _volume(file)
         axis = reading.axis or volume.plane()
         slices, times = volume.voxels.shape[_AXES.index(axis)], volume.voxels.shape[3]
+        if slices * times > MAX_PLANES:
+            raise UnreadableError(f"claims {slices * times} slices, more than {MAX_PLANES}")
         least = volume.foreground() if reading.min_foreground else 0.0
         rows, columns = volume.pixel_sizes(axis)
         group = reading.group(subject_of(file.name) or _own_group(file.name))
