@@ -140,7 +140,8 @@ def _reference(arms: Sequence[Arm[O]], primary: str, rules: Rules[O]) -> tuple[s
     best = max(scored, key=lambda name: scored[name])
     return best, (
         f"Arms are compared with '{best}'. Of {len(real)} {other}arms without synthetic images it "
-        f"has the best {rules.score.title} on validation images. Test images did not choose it."
+        f"has the best {rules.score.title} on validation images. With several folds these are test "
+        "images of other folds, so it looks a little better than it is."
     )
 
 
