@@ -147,11 +147,7 @@ def _data(card: ModelCard) -> Iterator[str]:
         + ("" if data.fold is None else f", without fold {data.fold}")
         + ". The card names no group and no image."
     )
-    stated = (
-        "not stated"
-        if data.invariances is None
-        else ", ".join(data.invariances) or "none"
-    )
+    stated = "not stated" if data.invariances is None else ", ".join(data.invariances) or "none"
     yield f"\nChanges that leave the meaning of an image alone: {stated}."
 
 

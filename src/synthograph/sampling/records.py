@@ -19,6 +19,9 @@ from synthograph.sampling.latents import FoundOn
 from synthograph.sampling.naming import file_head
 from synthograph.sampling.pictures import by_modality
 
+NETWORK = "network"
+"""Column of the manifest: first `DIGITS` digits of the hash of the generator."""
+DIGITS = 16
 UNCERTAINTY = "uncertainty"
 """Column of the manifest: how little the mask of an image can be relied on."""
 
@@ -39,7 +42,7 @@ def _row(snapshot: Snapshot, request: ImageRequest, image: SyntheticImage) -> Ro
     if request.latents is not None:
         where = {"latent": file_head(request.latents.names[image.seed])}
     columns = {
-        "network": snapshot.sha256[:16],
+        NETWORK: snapshot.sha256[:DIGITS],
         **where,
         "truncation": repr(float(request.truncation)).removesuffix(".0"),
     }
@@ -50,7 +53,7 @@ def _row(snapshot: Snapshot, request: ImageRequest, image: SyntheticImage) -> Ro
             columns[name] = str(value)
     # images of one generator are no independent observations, so the generator is their group
     return Row(
-        "", image.label, f"synthetic-{snapshot.sha256[:16]}", None, None, "synthetic", columns
+        "", image.label, f"synthetic-{snapshot.sha256[:DIGITS]}", None, None, "synthetic", columns
     )
 
 

@@ -13,6 +13,7 @@ from synthograph.archive.copies import RepeatedImages, find_copies
 from synthograph.archive.manifest import UNLABELLED
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
+from synthograph.core.files import sha256_file
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
 from synthograph.core.spec import ImageSpec
@@ -22,6 +23,7 @@ from synthograph.downstream.start import IMAGENET, published_file
 from synthograph.metrics.overlap import Trained, same_names, trained_on
 from synthograph.models.snapshot import is_pickle
 from synthograph.models.snapshot_files import find_snapshot
+from synthograph.sampling.records import DIGITS, NETWORK
 from synthograph.workflows.leaks import (
     refuse_alike,
     refuse_mixture,
@@ -48,6 +50,7 @@ class Source:
         spec: of its images.
         there: class to the number of its images; a generator makes any number.
         declared: whether somebody says so and nothing proves it.
+        networks: first digits of the hashes of the generators; none where nothing names them.
     """
 
     path: Path
@@ -55,6 +58,7 @@ class Source:
     spec: ImageSpec = field(compare=False)
     there: Mapping[str | None, float] = field(compare=False)
     declared: bool = False
+    networks: frozenset[str] = frozenset()
 
     def refusal(self, fold: Fold) -> str | None:
         """Why it may not serve a fold; None where it may."""
@@ -181,7 +185,9 @@ def open_sources(task: StudyTask[Any], archive: Archive) -> list[Source]:
             )
         if not proven and declared is not None:
             trained = replace(trained, groups=declared.groups)
-        sources.append(Source(path, trained, made.info.spec, there, declared=not proven))
+        named = {row.columns.get(NETWORK) or "" for row in made.rows} - {""}
+        kind = made.info.spec
+        sources.append(Source(path, trained, kind, there, not proven, frozenset(named)))
     return sources
 
 
@@ -202,7 +208,9 @@ def _snapshot(path: Path) -> Source:
             "generator.snapshots out), or give a snapshot of 'synthograph train'"
         )
     there = dict.fromkeys(document.get("classes") or [UNLABELLED], math.inf)
-    return Source(file, trained, ImageSpec.parse(document.get("spec") or {}), there)
+    named = frozenset((sha256_file(file)[:DIGITS],))
+    spec = ImageSpec.parse(document.get("spec") or {})
+    return Source(file, trained, spec, there, networks=named)
 
 
 def _declared(settings: StudySettings, archive: Archive) -> Trained | None:
@@ -242,7 +250,13 @@ def assign_sources(
     another = "leave generator.snapshots and generator.sets out, then one is trained per fold"
     for fold in folds:
         reasons = {source: source.refusal(fold) for source in sources}
-        fit = [source for source, reason in reasons.items() if reason is None]
+        fit: list[Source] = []
+        for source in (each for each, reason in reasons.items() if reason is None):
+            twin = next((each for each in fit if each.networks & source.networks), None)
+            if twin is None:
+                fit.append(source)
+            else:  # its images say nothing of what another training would give
+                reasons[source] = f"is of the same network as {twin.path}"
         if len(fit) < draws:
             refused = [f"{s.path}: {reason}" for s, reason in reasons.items() if reason]
             way = another if not fit or len(folds) > 1 else f"set draws to {len(fit)}"

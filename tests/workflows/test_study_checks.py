@@ -1,0 +1,32 @@
+"""Which generator serves which fold and draw of a study."""
+
+from pathlib import Path
+
+import pytest
+
+from synthograph.archive.copies import NO_REPEATS
+from synthograph.archive.reader import open_archive
+from synthograph.core.errors import UserError
+from synthograph.metrics.overlap import Trained
+from synthograph.workflows.study_checks import Source, assign_sources
+from synthograph.workflows.study_folds import make_folds
+from synthograph.workflows.study_settings import StudySettings
+from tests.conftest import make_archive
+
+
+def test_two_sets_of_one_network_are_not_two_trainings(tmp_path: Path) -> None:
+    archive = open_archive(make_archive(tmp_path / "set.zip", count=40))
+    settings = StudySettings.parse({"data": "set.zip", "folds": 2, "draws": 2})
+    folds = make_folds(archive, settings, NO_REPEATS)
+
+    def made(name: str, *networks: str) -> Source:
+        kind = archive.info.spec
+        return Source(Path(name), Trained(frozenset()), kind, {}, networks=frozenset(networks))
+
+    one, again, other = made("a.zip", "1f"), made("b.zip", "1f", "2e"), made("c.zip", "3d")
+    with pytest.raises(UserError, match=r"b\.zip: is of the same network as a\.zip: 1 of 2"):
+        assign_sources(settings, [one, again], folds)
+    found = assign_sources(settings, [one, again, other], folds)
+    assert [found[fold.number, draw] for fold in folds for draw in (0, 1)] == [one, other] * 2
+    unknown = [made("d.zip"), made("e.zip")]  # of other programs, which name no network
+    assert set(assign_sources(settings, unknown, folds).values()) == set(unknown)
