@@ -281,3 +281,35 @@ def test_masks_of_grey_in_rgb_and_palettes_in_tiff() -> None:
     palette.putpalette([255, 255, 255, 200, 0, 0, 0, 0, 255])
     assert np.array_equal(read_mask(encode(palette, "TIFF")), ids)
     assert np.array_equal(read_mask(encode(palette, "BMP")), ids)
+
+
+def tags_of(*tags: tuple[int, int, int]) -> bytes:
+    """A TIFF of one value per tag, and nothing behind them."""
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4)
+
+
+def test_a_tiff_without_its_pixels_is_refused() -> None:
+    side = ((256, 4, 9000), (257, 4, 9000))
+    strip = ((273, 4, 0), (277, 3, 1), (278, 4, 9000), (279, 4, 0))
+    for bits, kind in ((64, 3), (16, 1), (8, 1)):
+        about = ((258, 3, bits), (259, 3, 8 if bits == 64 else 1), (262, 3, 1))
+        with pytest.raises(UnreadableError, match="leaves out parts of its image"):
+            read_image(tags_of(*side, *about, *strip, (339, 3, kind)))
+
+
+def test_a_tiff_with_tiles_far_larger_than_its_image_is_refused() -> None:
+    huge = tags_of(
+        (256, 4, 16), (257, 4, 16), (258, 3, 8), (259, 3, 8), (262, 3, 1), (277, 3, 1),
+        (322, 4, 32768), (323, 4, 32768), (324, 4, 8), (325, 4, 8),
+    )  # fmt: skip
+    with pytest.raises(UnreadableError, match="tiles of 32768x32768 for 16x16 pixels"):
+        read_image(huge)
+
+
+def test_a_tiff_that_grows_as_bombs_do_is_refused() -> None:
+    file = io.BytesIO()
+    values = np.zeros((3000, 3000), np.float64)
+    tifffile.imwrite(file, values, compression="zlib", rowsperstrip=3000)
+    with pytest.raises(UnreadableError, match="as compression bombs do"):
+        read_image(file.getvalue())

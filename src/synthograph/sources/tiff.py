@@ -8,13 +8,17 @@ import numpy as np
 from PIL.TiffImagePlugin import TiffImageFile
 
 from synthograph.core.record import UnreadableError
+from synthograph.core.untrusted.containers import BOMB_BYTES, BOMB_RATIO
 from synthograph.sources.tiff_axes import described_axes
 
 _WIDTH, _HEIGHT, _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 256, 257, 258, 262, 274
 _DESCRIPTION, _IMAGE_DEPTH = 270, 32997
 _STRIP_OFFSETS, _SAMPLES_PER_PIXEL, _ROWS_PER_STRIP = 273, 277, 278
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS = 322, 323, 324
+_STRIP_BYTES, _TILE_BYTES = 279, 325
 _EXTRA_SAMPLES, _SAMPLE_FORMAT, _SIGNED = 338, 339, 2
+_LARGE_TILE = 1 << 24
+"""Pixels of a tile that may be larger than its image."""
 _WHITE_IS_ZERO, _RGB, _SEPARATE = 0, 2, 2
 _SAMPLES = {"1": 1, "L": 1, "P": 1, "LA": 2, "PA": 2, "La": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}
 
@@ -56,17 +60,24 @@ def _refuse_described(image: TiffImageFile, samples: int) -> None:
 
 
 def _check_pieces(image: TiffImageFile) -> None:
-    """Pillow leaves pixels black whose strip or tile is not listed at all."""
+    """Pillow leaves pixels black whose strip or tile is not listed, and takes memory for whole
+    tiles, however large.
+    """
     tags = image.tag_v2
     width, height = tags[_WIDTH], tags[_HEIGHT]  # image.size is turned already
     if _TILE_OFFSETS in tags:
-        pieces = tags[_TILE_OFFSETS]
-        needed = -(-width // tags[_TILE_WIDTH]) * -(-height // tags[_TILE_LENGTH])
+        pieces, sizes = tags[_TILE_OFFSETS], tags.get(_TILE_BYTES, (1,))
+        wide, high = tags[_TILE_WIDTH], tags[_TILE_LENGTH]
+        needed = -(-width // wide) * -(-height // high)
+        if wide * high > max(_LARGE_TILE, 4 * width * height):
+            raise UnreadableError(f"TIFF claims tiles of {wide}x{high} for {width}x{height} pixels")
     else:
-        pieces = tags[_STRIP_OFFSETS]
+        pieces, sizes = tags[_STRIP_OFFSETS], tags.get(_STRIP_BYTES, (1,))
         needed = -(-height // tags.get(_ROWS_PER_STRIP, height))
     if len(pieces) < needed:
         raise UnreadableError(f"TIFF is cut short: {needed} pieces needed, {len(pieces)} listed")
+    if not (all(pieces) and all(sizes)):
+        raise UnreadableError("TIFF leaves out parts of its image; save it whole")
 
 
 def refuse_pages(pages: int, what: str) -> None:
@@ -138,6 +149,14 @@ def decode_values(
                 f"TIFF of a variant that is not turned (orientation {turn}); save it upright as PNG"
             )
         check_size(page.imagewidth, page.imagelength)
+        packed = sum(page.databytecounts)
+        if not (all(page.databytecounts) and all(page.dataoffsets)):
+            raise UnreadableError("TIFF leaves out parts of its image; save it whole")
+        if page.nbytes > max(BOMB_BYTES, BOMB_RATIO * packed):
+            raise UnreadableError(
+                f"TIFF would grow from {packed} to {page.nbytes} bytes, as compression bombs do; "
+                "save it without compression"
+            )
         values = page.asarray()
         if colours and page.planarconfig == _SEPARATE:
             values = np.moveaxis(values, 0, 2)
