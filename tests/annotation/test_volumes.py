@@ -117,3 +117,10 @@ def test_values_beyond_every_class_are_refused() -> None:
         data = nibabel.Nifti1Image(values, np.eye(4)).to_bytes()
         with pytest.raises(UnreadableError, match="no numbers of classes"):
             read_nifti(data)
+
+
+@pytest.mark.parametrize("space", ["l", "scanner-xyz", "left"])
+def test_an_unknown_space_is_refused_in_one_line(space: str) -> None:
+    axes = nrrd("sizes: 8 8 1", f"space: {space}", "space directions: (1,0,0) (0,1,0) (0,0,1)")
+    with pytest.raises(UnreadableError, match="names an unknown space"):
+        read_nrrd(axes)

@@ -199,6 +199,8 @@ def _affine(fields: Mapping[str, str], *, layered: bool) -> Float[np.ndarray, "4
         names = {"left": -1, "l": -1, "right": 1, "r": 1}
         ends = {"posterior": -1, "p": -1, "anterior": 1, "a": 1}
         words = space.split("-") if "-" in space else list(space)
+        if len(words) < 2 or words[0] not in names or words[1] not in ends:
+            raise UnreadableError(f"names an unknown space ({space[:40]!r}); save it again")
         signs = [names[words[0]], ends[words[1]], 1]
         affine[:3, :3] = np.diag(signs) @ columns
     return affine
