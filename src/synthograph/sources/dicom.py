@@ -325,10 +325,10 @@ def _refuse_frames(file: SourceFile, header: FileDataset, count: int) -> None:
     bits = int(header.get("BitsAllocated") or 1) * int(header.get("SamplesPerPixel") or 1)
     pixels = int(header.Rows) * int(header.Columns) * bits / 8
     least = _ITEM if syntax is not None and syntax.is_encapsulated else pixels
-    if count > MAX_PLANES:
-        raise UnreadableError(f"claims {count} frames, more than {MAX_PLANES}")
     if count > 1 and count * max(least, 1) > held:
         raise UnreadableError(f"says {count} frames, more than its bytes can hold")
+    if count > MAX_PLANES:
+        raise UnreadableError(f"claims {count} frames, more than {MAX_PLANES}")
 
 
 def _refuse_captures(header: FileDataset) -> None:
