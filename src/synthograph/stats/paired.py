@@ -93,7 +93,8 @@ def score_interval(
     of images at most as many as there are; Wilson's interval follows from that number. The rarest
     class says how far it can be trusted: degrees of freedom are its groups less one, and where
     nothing varies, as at 0 and 1, so many groups count. A sensitivity rests on the groups of its
-    class alone.
+    class alone. In simulations 93 to 100 % of the intervals hold the true value, with 5 to 20
+    patients of the rarest class (docs/results/rare_classes.py).
 
     Returns:
         The value, and None for the interval with fewer than `MIN_GROUPS` groups of a class or where
