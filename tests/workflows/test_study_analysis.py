@@ -80,6 +80,14 @@ def test_lower_is_better_for_the_brier_score() -> None:
     assert found.value < 0 and found.finding is Finding.BETTER, found
 
 
+@pytest.mark.parametrize("measure", scores.scores_of(2), ids=lambda each: each.name)
+def test_every_arm_has_an_interval_by_every_score(measure: scores.PredictionScore) -> None:
+    found = study(REAL, MIXED, measure=measure)
+    assert found.decided.interval is not None
+    for each in found.internal.arms:
+        assert each.interval is not None and each.value in each.interval, each
+
+
 def test_validation_chooses_the_reference() -> None:
     duplicates = arm(ArmKind.DUPLICATES, 3.0, draws=1, validation=0.6)
     found = study(REAL, MIXED, duplicates)

@@ -94,9 +94,9 @@ class Overlaps:
         there = [len(self.groups[self.truth[:, k] > 0].unique()) for k in among]
         return min((count for count in there if count), default=0)
 
-    def about(self, classes: Sequence[int] | None) -> "Overlaps":
-        """All images: where a class is not, it may be found by mistake."""
-        return self
+    def about(self, classes: Sequence[int] | None) -> Bool[Tensor, " n"]:
+        """On all: where a class is not, it may be found by mistake."""
+        return torch.ones(len(self), dtype=torch.bool)
 
     def subset(self, rows: Int64[Tensor, " m"] | Bool[Tensor, " n"]) -> "Overlaps":
         """The images at `rows`."""

@@ -37,8 +37,8 @@ class Outcome(Protocol):
         are, or of those that a score is about; without any, all groups.
         """
 
-    def about(self: Own, classes: Sequence[int] | None) -> Own:
-        """The images on which a score of these classes rests."""
+    def about(self, classes: Sequence[int] | None) -> Bool[Tensor, " n"]:
+        """On which images a score of these classes rests."""
 
     def subset(self: Own, rows: Int64[Tensor, " m"] | Bool[Tensor, " n"]) -> Own:
         """What was found at `rows`."""

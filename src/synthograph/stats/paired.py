@@ -100,22 +100,24 @@ def score_interval(
         The value, and None for the interval with fewer than `MIN_GROUPS` groups of a class or where
         the score has no value in too many replicates.
     """
-    value, outcome = score.value(outcome), outcome.about(score.classes)
-    count = outcome.fewest_groups(score.classes)
+    value, count = score.value(outcome), outcome.fewest_groups(score.classes)
     if count < MIN_GROUPS or not math.isfinite(value):
         return value, None
-    weights = group_weights(outcome.groups, replicates, seed)
+    rows = outcome.about(score.classes)
+    groups = outcome.groups[rows]
+    weights = torch.zeros(replicates, len(outcome), dtype=torch.float64)
+    weights[:, rows] = group_weights(groups, replicates, seed)
     found = score.compute(outcome, weights)
     if not _mostly_defined(found):
         return value, None
     share = min(max(value / score.top, 0.0), 1.0)
-    spread = _variance(found / score.top, len(outcome.groups.unique()))
+    spread = _variance(found / score.top, len(groups.unique()))
     if score.each is not None:
         spread += _unseen(score.each(outcome, weights), outcome)
     varies = spread > EQUAL and 0 < share < 1
     number = share * (1 - share) / spread if varies else count
     if score.share:
-        number = min(number, len(outcome))
+        number = min(number, len(groups))
     ends = wilson(share, number, quantile(count - 1))
     return value, Interval(ends.low * score.top, ends.high * score.top)
 

@@ -91,11 +91,11 @@ class Predictions:
         counts = (len(self.groups[self.labels == c].unique()) for c in present)
         return min(counts, default=len(self.groups.unique()))
 
-    def about(self, classes: Sequence[int] | None) -> "Predictions":
-        """The images of these classes, if there are any; else all."""
+    def about(self, classes: Sequence[int] | None) -> Bool[Tensor, " n"]:
+        """On those of these classes, if there are any; else on all."""
         if not classes:
-            return self
-        return self.subset(torch.isin(self.labels, torch.tensor(classes)))
+            return torch.ones(len(self), dtype=torch.bool)
+        return torch.isin(self.labels, torch.tensor(classes))
 
     def same_images(self, other: "Predictions") -> bool:
         """Whether the other ones are of the same images in the same order and folds."""

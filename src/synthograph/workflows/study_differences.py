@@ -67,7 +67,11 @@ class Side(Generic[O]):
         def compute(_: O, weights: Float64[Tensor, "e n"]) -> Float64[Tensor, " e"]:
             return torch.stack([score.compute(each, weights) for each in self.draws]).mean(0)
 
-        return replace(score, compute=compute)
+        def of_classes(_: O, weights: Float64[Tensor, "e n"]) -> Float64[Tensor, "e k"]:
+            assert score.each is not None, "it is asked for where it is"
+            return torch.stack([score.each(each, weights) for each in self.draws]).mean(0)
+
+        return replace(score, compute=compute, each=score.each and of_classes)
 
     def fold_values(self, score: Score[O]) -> tuple[FoldValue, ...]:
         """Mean of a score over the draws, in every fold."""
