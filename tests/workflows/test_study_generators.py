@@ -54,16 +54,19 @@ def all_but_done(*_: object, **__: object) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-@pytest.mark.parametrize("training", [stopped, all_but_done])
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [(stopped, r"SIGTERM\) after 8 images"), (all_but_done, r"stopped on request \(SIGTERM\)")],
+)
 def test_a_stopped_training_goes_on_with_the_study(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, training: Callable[..., None]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, training: Callable[..., None], said: str
 ) -> None:
     monkeypatch.setattr(train, "run", training)
     archive = make_archive(tmp_path / "a.zip")
     settings = StudySettings.parse({"data": archive})
     fold = Fold(1, open_archive(archive), [])
     making = Making(settings, fold, 0, archive, tmp_path / "g", None, "cpu")
-    with pytest.raises(StoppedError, match=r"SIGTERM.*, in a study; .* same command continues$"):
+    with pytest.raises(StoppedError, match=rf"{said}, in a study; .* The same command continues$"):
         making.run(Silent())
 
 

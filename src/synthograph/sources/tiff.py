@@ -76,7 +76,12 @@ def _check_pieces(image: TiffImageFile) -> None:
         needed = -(-height // tags.get(_ROWS_PER_STRIP, height))
     if len(pieces) < needed:
         raise UnreadableError(f"TIFF is cut short: {needed} pieces needed, {len(pieces)} listed")
-    if not (all(pieces) and all(sizes)):
+    _refuse_gaps(pieces, sizes)
+
+
+def _refuse_gaps(places: Sequence[int], sizes: Sequence[int]) -> None:
+    """Pieces that lie nowhere or have no bytes would be read as zeros."""
+    if not (all(places) and all(sizes)):
         raise UnreadableError("TIFF leaves out parts of its image; save it whole")
 
 
@@ -150,8 +155,7 @@ def decode_values(
             )
         check_size(page.imagewidth, page.imagelength)
         packed = sum(page.databytecounts)
-        if not (all(page.databytecounts) and all(page.dataoffsets)):
-            raise UnreadableError("TIFF leaves out parts of its image; save it whole")
+        _refuse_gaps(page.dataoffsets, page.databytecounts)
         if page.nbytes > max(BOMB_BYTES, BOMB_RATIO * packed):
             raise UnreadableError(
                 f"TIFF would grow from {packed} to {page.nbytes} bytes, as compression bombs do; "
