@@ -134,7 +134,9 @@ def fitted(
         labels = torch.cat((labels, synthetic[1][order]))
     weights = probe.balanced_weights(labels, len(images.classes))
     checked = images.blank(chosen_by)
-    made, *_ = probe.fit(values, labels, weights, checked, images.features[chosen_by], AUROC)
+    shares = probe.frequencies(images.labels[own], len(images.classes))
+    seen = images.features[chosen_by]
+    made, *_ = probe.fit(values, labels, weights, checked, seen, shares, AUROC)
     test = images.folds == fold
     return replace(images.blank(test), probabilities=made.probabilities(images.features[test]))
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from synthograph.downstream import probe
-from synthograph.stats.scores import ACCURACY, AUROC, BALANCED_ACCURACY, BRIER, Predictions
+from synthograph.stats.risks import calibration_intercept, calibration_slope
+from synthograph.stats.scores import ACCURACY, AUROC, BALANCED_ACCURACY, BRIER, Predictions, decide
 
 
 def clouds(count: int, seed: int, classes: int = 3, dims: int = 20) -> tuple:
@@ -22,11 +23,15 @@ def blank(labels: torch.Tensor, classes: int = 3) -> Predictions:
     return Predictions(even, labels, torch.arange(n), torch.zeros(n, dtype=torch.int64))
 
 
+def evenly(classes: int = 3) -> torch.Tensor:
+    return torch.full((classes,), 1 / classes, dtype=torch.float64)
+
+
 def fitted(count: int = 150, score=AUROC) -> probe.LogisticProbe:
     features, labels = clouds(count, 0)
     more, others = clouds(60, 1)
     weights = torch.ones(count, dtype=torch.float64)
-    return probe.fit(features, labels, weights, blank(others), more, score)[0]
+    return probe.fit(features, labels, weights, blank(others), more, evenly(), score)[0]
 
 
 def test_what_lies_apart_is_separated() -> None:
@@ -78,12 +83,14 @@ def test_the_penalty_is_the_one_that_validation_images_like_best() -> None:
     more, others = clouds(60, 1)
     weights = torch.ones(60, dtype=torch.float64)
     made, tried, penalty = probe.fit(
-        features, labels, weights, blank(others), more, BALANCED_ACCURACY
+        features, labels, weights, blank(others), more, evenly(), BALANCED_ACCURACY
     )
     assert [each.penalty for each in tried] == list(probe.PENALTIES[: len(tried)])
     assert len(tried) > probe.PATIENCE
     p = made.probabilities(more)
-    chosen = Predictions(p, others, torch.arange(60), torch.zeros(60, dtype=torch.int64))
+    chosen = Predictions(
+        p, others, torch.arange(60), torch.zeros(60, dtype=torch.int64), made.shares
+    )
     best = max(t.value for t in tried)
     assert BALANCED_ACCURACY.value(chosen) == pytest.approx(best)
     assert penalty == next(t.penalty for t in tried if t.value == pytest.approx(best))
@@ -93,7 +100,7 @@ def test_of_a_score_that_should_be_low_the_lowest_chooses() -> None:
     features, labels = clouds(60, 0)
     more, others = clouds(60, 1)
     weights = torch.ones(60, dtype=torch.float64)
-    _, tried, penalty = probe.fit(features, labels, weights, blank(others), more, BRIER)
+    _, tried, penalty = probe.fit(features, labels, weights, blank(others), more, evenly(), BRIER)
     assert penalty == min(tried, key=lambda t: t.value).penalty
 
 
@@ -115,17 +122,17 @@ def test_few_images_leave_no_axis_along_which_nothing_varies(count: int, repeats
     )
     more, others = clouds(40, 1, classes=2, dims=64)
     weights = torch.ones(len(labels), dtype=torch.float64)
-    made = probe.fit(features, labels, weights, blank(others, 2), more, AUROC)[0]
+    made = probe.fit(features, labels, weights, blank(others, 2), more, evenly(2), AUROC)[0]
     torch.manual_seed(0)
     layer = torch.nn.Linear(64, 2)
     with torch.no_grad():
-        last = probe.of_layer(layer.weight, layer.bias, features, more, others)
+        last = probe.of_layer(layer.weight, layer.bias, features, more, others, evenly(2))
     for each in (made, last):
         assert len(each.spread) == count - 1
         assert 0.2 < float(each.distances(clouds(40, 2, classes=2, dims=64)[0]).median()) < 3
         assert float(each.distances(features.mean(0) + 50 * torch.randn(40, 64)).min()) > 3
     same = probe.fit(
-        torch.ones(6, 4), labels[:6], weights[:6], blank(others, 2), more[:, :4], AUROC
+        torch.ones(6, 4), labels[:6], weights[:6], blank(others, 2), more[:, :4], evenly(2), AUROC
     )
     assert len(same[0].spread) == 1
 
@@ -146,12 +153,62 @@ def test_numbers_survive_their_file_and_damaged_ones_are_refused() -> None:
         probe.LogisticProbe.from_tensors({**tensors, "temperature": torch.tensor(0.0)})
 
 
-def test_images_told_apart_without_an_error_leave_some_doubt() -> None:
-    """100 images: what is said of each is about 1 / 102 short of certain."""
+def test_a_file_with_a_temperature_says_what_it_said() -> None:
+    made = fitted()
+    tensors = {k: v for k, v in made.tensors().items() if k != "offset"}
+    again = probe.LogisticProbe.from_tensors({**tensors, "temperature": torch.tensor(2.0)})
+    features, _ = clouds(5, 4)
+    logits = (features.double() - made.mean) / made.scale @ made.weight.T + made.bias
+    assert torch.allclose(again.probabilities(features), (logits / 2).softmax(1))
+    assert list(again.shares) == pytest.approx([1 / 3] * 3)
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e3])
+def test_images_told_apart_without_an_error_leave_some_doubt(size: float) -> None:
+    """100 images: what is said of each is about 1 / 102 short of certain, however large logits."""
     labels = torch.arange(100) % 2
-    logits = torch.nn.functional.one_hot(labels, 2).double() * 40
-    found = (logits / probe._temperature(logits, labels)).softmax(1).gather(1, labels[:, None])
+    logits = torch.nn.functional.one_hot(labels, 2).double() * size
+    slope, offset = probe.calibration(logits, labels, evenly(2))
+    found = (logits * slope + offset).softmax(1).gather(1, labels[:, None])
     assert 0.98 < float(found.min()) < 0.995
+
+
+def test_logits_that_tell_nothing_leave_the_shares_of_the_classes() -> None:
+    labels = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
+    logits = torch.zeros(100, 3, dtype=torch.float64)
+    slope, offset = probe.calibration(logits, labels, probe.frequencies(labels, 3))
+    p = (logits * slope + offset).softmax(1)
+    assert p[0].tolist() == pytest.approx([0.6, 0.3, 0.1], abs=0.01)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_of_a_rare_class_balanced_weights_do_not_make_a_probable_one(classes: int) -> None:
+    """Mean probabilities are the shares, and slope and intercept those of risks, though every class
+    counts the same in training; what is decided is what training says.
+    """
+    rng = torch.Generator().manual_seed(0)
+
+    def drawn(count: int) -> tuple:
+        labels = (torch.rand(count, generator=rng) < 0.1).long()
+        if classes == 3:
+            labels[torch.rand(count, generator=rng) < 0.3] = 2
+        values = torch.randn(count, 10, generator=rng)
+        values[torch.arange(count), labels] += 1.5
+        return values, labels
+
+    (seen, own), (more, others), (new, wanted) = drawn(900), drawn(1200), drawn(4000)
+    weights = probe.balanced_weights(own, classes)
+    shares = probe.frequencies(torch.cat((own, others)), classes)
+    made = probe.fit(seen, own, weights, blank(others, classes), more, shares, AUROC)[0]
+    p = made.probabilities(new)
+    for c in range(classes):
+        positive = wanted == c
+        assert float(p[:, c].mean()) == pytest.approx(float(positive.double().mean()), abs=0.025)
+        once = torch.ones(1, len(new), dtype=torch.float64)
+        assert float(calibration_intercept(p[:, c], positive, once)) == pytest.approx(0, abs=0.5)
+        assert float(calibration_slope(p[:, c], positive, once)) == pytest.approx(1, abs=0.25)
+    logits = (new.double() - made.mean) / made.scale @ made.weight.T + made.bias
+    assert torch.equal(decide(p, made.shares), logits.argmax(1))
 
 
 def test_the_last_layer_of_a_network_as_a_probe_says_the_same_classes() -> None:
@@ -160,10 +217,13 @@ def test_the_last_layer_of_a_network_as_a_probe_says_the_same_classes() -> None:
     layer = torch.nn.Linear(12, 3)
     with torch.no_grad():
         logits = layer(checked).double()
+        labels = logits.argmax(1)
         made = probe.of_layer(
-            layer.weight.detach(), layer.bias.detach(), features, checked, logits.argmax(1)
+            layer.weight.detach(), layer.bias.detach(), features, checked, labels, evenly()
         )
-    wanted = (logits / made.temperature).softmax(1)
-    assert torch.allclose(made.probabilities(checked), wanted, atol=1e-5)
+    slope, offset = probe.calibration(logits, labels, evenly())
+    p = made.probabilities(checked)
+    assert torch.allclose(p, (logits * slope + offset).softmax(1), atol=1e-4)
+    assert torch.equal(decide(p, made.shares), logits.argmax(1))
     assert float((made.distances(features) > 1).double().mean()) <= 0.011
     assert float(made.distances(torch.full((1, 12), 40.0))) > 2

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from synthograph.core.interval import Interval
+from synthograph.report import facts_models
 from synthograph.report.classifications import drawings, of_classes, tables
 from synthograph.report.write import write_report
 from synthograph.results import ClassifierEvaluation
@@ -100,6 +103,20 @@ def test_confusion_is_drawn_of_images_and_of_groups() -> None:
     images, groups = list(drawings(evaluation()))[-2:]
     assert images.startswith("Images by true class")
     assert groups.startswith("Groups, by the mean probability of their images, by true class")
+
+
+@pytest.mark.parametrize(
+    ("threshold", "said"),
+    [
+        (None, "The class with the largest one is decided."),
+        (0.25, "<bad> is decided from 0.250 on"),
+        ((0.8, 0.2), "largest multiple of these shares"),
+    ],
+)
+def test_what_decides_is_said(threshold: float | tuple | None, said: str) -> None:
+    found = evaluation()
+    model = found.model.model_copy(update={"threshold": threshold})
+    assert said in facts_models.output(found.model_copy(update={"model": model}))
 
 
 def test_calibration_and_net_benefit_of_a_class() -> None:

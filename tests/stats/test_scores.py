@@ -115,6 +115,28 @@ def test_a_threshold_decides_between_two_classes_only() -> None:
     assert scores.SENSITIVITY.value(case) == 1.0
     with pytest.raises(UserError, match="3 classes"):
         predictions([[0.2, 0.3, 0.5]], [0], threshold=0.5)
+    with pytest.raises(UserError, match="each class has its own"):
+        predictions([[0.2, 0.3, 0.5]], [0], threshold=(0.5, 0.5))
+
+
+def test_of_several_classes_the_one_that_stands_out_from_its_share_is_decided() -> None:
+    rows = [[0.6, 0.3, 0.1], [0.75, 0.15, 0.1], [0.5, 0.1, 0.4]]
+    case = predictions(rows, [1, 0, 2], groups=[0, 0, 1], threshold=(0.7, 0.2, 0.1))
+    assert case.decided.tolist() == [1, 0, 2]
+    assert predictions(rows, [1, 0, 2]).decided.tolist() == [0, 0, 0]
+    assert case.subset(torch.tensor([2])).decided.tolist() == [2]
+    other = predictions(rows, [1, 0, 2], groups=[0, 0, 1], threshold=(0.1, 0.8, 0.1))
+    mixed = case.mixed(other, torch.tensor([True, False, False]))
+    assert mixed.decided.tolist() == [0, 0, 2]
+    of_one = predictions(rows, [0, 0, 2], groups=[0, 0, 1], threshold=(0.7, 0.2, 0.1)).by_group()
+    assert of_one.decided.tolist() == [1, 2]  # 0.675, 0.225 and 0.1 of the first group
+
+
+def test_two_classes_with_shares_are_decided_as_by_the_threshold() -> None:
+    one = of_two([0.2, 0.3, 0.4], [0, 1, 1], threshold=0.3)
+    two = of_two([0.2, 0.3, 0.4], [0, 1, 1], threshold=(0.7, 0.3))
+    assert one.decided.tolist() == two.decided.tolist() == [0, 1, 1]
+    assert torch.equal(one.shares, two.shares)
 
 
 def test_best_threshold_separates_what_can_be_separated() -> None:

@@ -213,6 +213,9 @@ def test_strange_files_are_no_classifiers(trained: tuple[Path, Path], tmp_path: 
     write_tensors(text, tensors, {**document, "task": "segment"})
     with pytest.raises(UserError, match="is no classifier"):
         sg.classify_evaluate(model=text, data=str(data))
+    write_tensors(text, tensors, {**document, "threshold": [0.5, 0.0]})
+    with pytest.raises(UserError, match="no positive share of each of 2 classes"):
+        sg.classify_evaluate(model=text, data=str(data))
     write_tensors(text, {**tensors, "bias": tensors["bias"][:1]}, document)
     with pytest.raises(UserError, match="damaged classifier"):
         sg.classify_evaluate(model=text, data=str(data))

@@ -138,7 +138,9 @@ def test_modalities_of_16_bits(balance: str, tmp_path: Path) -> None:
     split_archive(path, SplitOptions(test=0.25, val=0.25))
     out = tmp_path / "c.safetensors"
     found = sg.classify_train(data=path, out=out, balance=balance, measure="brier", **FEW)
-    assert found.threshold is None
+    assert len(found.threshold) == 3
+    assert min(found.threshold) > 0
+    assert sum(found.threshold) == pytest.approx(1)
     assert "step" in found.how
     assert sg.classify_evaluate(model=out, data=str(path)).evaluation.images == 12
 

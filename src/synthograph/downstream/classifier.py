@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float32
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from synthograph.core.config import Config
@@ -26,6 +26,7 @@ from synthograph.downstream.trained import TrainedInfo, read_trained
 from synthograph.features.base import WeightDigest, to_device
 from synthograph.features.classifier import name_of
 from synthograph.features.preprocess import check_images, chunk_for
+from synthograph.stats.scores import Threshold
 
 NETWORK = "network/"
 """How the names of a network's tensors begin in the file."""
@@ -57,7 +58,8 @@ class ClassifierInfo(TrainedInfo):
         backbone: name of the extractor or of the network; `extractor` is its description with the
             hash of its weights.
         network: of a network of its own; None where an extractor stays as it is.
-        threshold: with two classes, the probability of the second from which it is decided.
+        threshold: what decides; none with more than two classes in older files, whose most probable
+            class is decided.
         counts: real and synthetic training images of each class.
     """
 
@@ -66,8 +68,17 @@ class ClassifierInfo(TrainedInfo):
     backbone: str
     extractor: JsonObject
     network: NetworkInfo | None = None
-    threshold: float | None = None
+    threshold: Threshold | None = None
     counts: dict[str, dict[str, int]]
+
+    @model_validator(mode="after")
+    def _threshold_of_each_class(self) -> "ClassifierInfo":
+        shares = self.threshold if isinstance(self.threshold, tuple) else None
+        if shares is not None and (len(shares) != len(self.classes) or min(shares) <= 0):
+            raise ValueError(
+                f"threshold: is no positive share of each of {len(self.classes)} classes"
+            )
+        return self
 
 
 @dataclass(frozen=True)

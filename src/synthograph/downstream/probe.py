@@ -1,8 +1,9 @@
 """Multinomial logistic regression on features of a frozen network: a classifier that trains in
 seconds on a processor, so that studies can be repeated many times.
 
-Features are standardised by the training images. The L2 penalty, and the temperature that makes
-the probabilities calibrated, are chosen on validation images, which are real.
+Features are standardised by the training images. Validation images, which are real, choose the L2
+penalty and calibrate the probabilities: balanced weights let every class count the same, and
+without a calibration a rare one would be as probable as a frequent one.
 """
 
 import math
@@ -12,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
-from scipy.optimize import minimize, minimize_scalar
-from torch import Tensor
+from scipy.optimize import minimize
+from torch import Tensor, nn
 
 from synthograph.stats.scores import Predictions, PredictionScore
 
@@ -28,6 +29,8 @@ FLAT = 1e-6
 """Share of the largest spread below which images do not vary along an axis: as many as are in the
 way of n centred images, or of repeated ones.
 """
+SLOPES = (-12.0, 12.0)
+"""Logarithm of the slope of logits of unit size: from none at all to certain."""
 STEPS = 500
 PATIENCE = 4
 """Penalties without a better score after which weaker ones are not tried."""
@@ -41,7 +44,8 @@ class LogisticProbe:
         mean: of every feature over the training images; `scale` is its standard deviation.
         weight: of standardised features.
         bias: of every class.
-        temperature: logits are divided by it.
+        offset: of every class, the rest of the calibration: how much more frequent it is than the
+            weights of training say.
         axes: principal directions of the standardised training features.
         spread: standard deviation along each.
         limit: distance that `FAMILIAR` of the training images stay within.
@@ -51,7 +55,7 @@ class LogisticProbe:
     scale: Float64[Tensor, " d"]
     weight: Float64[Tensor, "k d"]
     bias: Float64[Tensor, " k"]
-    temperature: float
+    offset: Float64[Tensor, " k"]
     axes: Float64[Tensor, "c d"]
     spread: Float64[Tensor, " c"]
     limit: float
@@ -59,7 +63,14 @@ class LogisticProbe:
     def probabilities(self, features: Float[Tensor, "n d"]) -> Float64[Tensor, "n k"]:
         """Of every class, rows that sum to 1."""
         logits = self._standard(features) @ self.weight.T + self.bias
-        return (logits / self.temperature).softmax(1)
+        return (logits + self.offset).softmax(1)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """What divides the probabilities, so that the largest is of the class that training says:
+        with balanced weights the one that stands out most from how frequent it is. They sum to 1.
+        """
+        return _shares(self.offset)
 
     def distances(self, features: Float[Tensor, "n d"]) -> Float64[Tensor, " n"]:
         """How far images lie from the training images: 1 is where `FAMILIAR` of those end.
@@ -74,10 +85,9 @@ class LogisticProbe:
 
     def tensors(self) -> dict[str, Tensor]:
         """All numbers, by name, as `from_tensors` takes them."""
-        singles = {"temperature": self.temperature, "limit": self.limit}
-        named = {name: torch.tensor(value, dtype=torch.float64) for name, value in singles.items()}
-        names = ("mean", "scale", "weight", "bias", "axes", "spread")
-        return {**{name: getattr(self, name) for name in names}, **named}
+        names = ("mean", "scale", "weight", "bias", "offset", "axes", "spread")
+        limit = torch.tensor(self.limit, dtype=torch.float64)
+        return {**{name: getattr(self, name) for name in names}, "limit": limit}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "LogisticProbe":
@@ -87,19 +97,34 @@ class LogisticProbe:
             KeyError: one is missing.
             ValueError: shapes that do not fit, or numbers that are not finite.
         """
-        names = ("mean", "scale", "weight", "bias", "axes", "spread")
+        tensors = _without_temperature(tensors)
+        names = ("mean", "scale", "weight", "bias", "offset", "axes", "spread")
         found = {name: tensors[name].to(torch.float64) for name in names}
-        temperature, limit = (float(tensors[name]) for name in ("temperature", "limit"))
+        limit = float(tensors["limit"])
         classes, features = found["weight"].shape
         components = len(found["spread"])
-        shapes = [(features,), (features,), (classes, features), (classes,)]
+        shapes = [(features,), (features,), (classes, features), (classes,), (classes,)]
         shapes += [(components, features), (components,)]
         if [tuple(tensor.shape) for tensor in found.values()] != shapes:
             raise ValueError("shapes that do not fit each other")
-        numbers = [*found.values(), torch.tensor([temperature, limit])]
-        if not all(bool(tensor.isfinite().all()) for tensor in numbers) or temperature <= 0:
+        numbers = [*found.values(), torch.tensor(limit)]
+        if not all(bool(tensor.isfinite().all()) for tensor in numbers):
             raise ValueError("numbers that are not finite")
-        return cls(**found, temperature=temperature, limit=limit)
+        return cls(**found, limit=limit)
+
+
+def _shares(offset: Float64[Tensor, " k"]) -> tuple[float, ...]:
+    return tuple(offset.softmax(0).tolist())
+
+
+def _without_temperature(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Those of an older file as they are now: its logits are divided by a temperature and have no
+    offset.
+    """
+    if "temperature" not in tensors:
+        return tensors
+    divided = {name: tensors[name] / tensors["temperature"] for name in ("weight", "bias")}
+    return {"offset": torch.zeros_like(tensors["bias"]), **tensors, **divided}
 
 
 @dataclass(frozen=True)
@@ -116,6 +141,7 @@ def fit(
     weights: Float64[Tensor, " n"],
     validation: Predictions,
     validation_features: Float[Tensor, "m d"],
+    shares: Float64[Tensor, " k"],
     score: PredictionScore,
 ) -> tuple[LogisticProbe, list[Tried], float]:
     """Fit a probe for each penalty and keep the one whose score on the validation images is best;
@@ -128,6 +154,7 @@ def fit(
         validation: labels, groups and folds of the validation images; its probabilities are not
             looked at.
         validation_features: of those images.
+        shares: how frequent real images of every class are.
         score: what is best.
 
     Returns:
@@ -143,7 +170,10 @@ def fit(
     for penalty in PENALTIES:
         start = _fit_one(standard, labels, weights, penalty, start)
         logits = _logits(checked, start)
-        value = score.value(replace(validation, probabilities=logits.softmax(1)))
+        slope, offset = calibration(logits, validation.labels, shares)
+        said = (logits * slope + offset).softmax(1)
+        # what is decided of several classes; of two, a threshold is chosen once all is fitted
+        value = score.value(replace(validation, probabilities=said, threshold=_shares(offset)))
         tried.append(Tried(penalty, value))
         directed = value if score.higher_is_better else -value
         since += 1
@@ -151,13 +181,12 @@ def fit(
             best, chosen, best_value, since = start.copy(), penalty, directed, 0
         if since == PATIENCE:
             break
-    temperature = _temperature(_logits(checked, best), validation.labels)
-    table = torch.from_numpy(best)
-    slopes, offsets = table[:, :-1].clone(), table[:, -1].clone()
+    slope, offset = calibration(_logits(checked, best), validation.labels, shares)
+    table = torch.from_numpy(best) * slope
     axes, spread = _directions(standard)
     limit = float(_apart(standard, axes, spread).quantile(FAMILIAR))
-    probe = LogisticProbe(mean, scale, slopes, offsets, temperature, axes, spread, limit)
-    return probe, tried, chosen
+    weight, bias = table[:, :-1].contiguous(), table[:, -1].contiguous()
+    return LogisticProbe(mean, scale, weight, bias, offset, axes, spread, limit), tried, chosen
 
 
 def of_layer(
@@ -166,6 +195,7 @@ def of_layer(
     features: Float[Tensor, "n d"],
     checked: Float[Tensor, "m d"],
     labels: Int64[Tensor, " m"],
+    shares: Float64[Tensor, " k"],
 ) -> LogisticProbe:
     """The last layer of a trained network as a probe, which says the same classes.
 
@@ -173,18 +203,19 @@ def of_layer(
         weight: of features as they are.
         bias: of every class.
         features: of the training images.
-        checked: of validation images, which choose the temperature. The network never learned from
-            them, so they also say how far from the training images it is usual to be.
+        checked: of validation images, which calibrate. The network never learned from them, so
+            they also say how far from the training images it is usual to be.
         labels: classes of the validation images.
+        shares: how frequent real images of every class are.
     """
     mean, scale = _moments(features.to(torch.float64))
     standard, other = ((f.to(torch.float64) - mean) / scale for f in (features, checked))
     slopes = weight.to(torch.float64) * scale
     offsets = bias.to(torch.float64) + weight.to(torch.float64) @ mean
-    temperature = _temperature(other @ slopes.T + offsets, labels)
+    slope, offset = calibration(other @ slopes.T + offsets, labels, shares)
     axes, spread = _directions(standard)
-    limits = [float(_apart(f, axes, spread).quantile(FAMILIAR)) for f in (standard, other)]
-    return LogisticProbe(mean, scale, slopes, offsets, temperature, axes, spread, max(limits))
+    limit = max(float(_apart(f, axes, spread).quantile(FAMILIAR)) for f in (standard, other))
+    return LogisticProbe(mean, scale, slopes * slope, offsets * slope, offset, axes, spread, limit)
 
 
 def _moments(values: Float64[Tensor, "n d"]) -> tuple[Float64[Tensor, " d"], Float64[Tensor, " d"]]:
@@ -200,6 +231,12 @@ def balanced_weights(labels: Int64[Tensor, " n"], classes: int) -> Float64[Tenso
     return len(labels) / (present * counts[labels])
 
 
+def frequencies(labels: Int64[Tensor, " n"], classes: int) -> Float64[Tensor, " k"]:
+    """Shares of the classes, of which one that is not there has a little, too."""
+    counts = torch.bincount(labels, minlength=classes).to(torch.float64) + 1 / classes
+    return counts / counts.sum()
+
+
 def _fit_one(
     x: Float64[Tensor, "n d"],
     labels: Int64[Tensor, " n"],
@@ -208,7 +245,7 @@ def _fit_one(
     start: np.ndarray,
 ) -> np.ndarray:
     """Coefficients [k, d + 1], the last column the biases, which are not penalised."""
-    truth = torch.nn.functional.one_hot(labels, len(start)).to(torch.float64)
+    truth = nn.functional.one_hot(labels, len(start)).to(torch.float64)
     share = (weights / weights.sum())[:, None]
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
@@ -232,20 +269,44 @@ def _logits(x: Float64[Tensor, "n d"], coefficients: np.ndarray) -> Float64[Tens
     return x @ table[:, :-1].T + table[:, -1]
 
 
-def _temperature(logits: Float64[Tensor, "n k"], labels: Int64[Tensor, " n"]) -> float:
-    """The temperature with the least log loss. Source: Guo et al. 2017, "On calibration of modern
-    neural networks", section 4.2; with the targets of Platt 1999, section 2.2, since images that
-    are told apart without an error would otherwise let every probability be 0 or 1.
+def calibration(
+    logits: Float64[Tensor, "n k"], labels: Int64[Tensor, " n"], shares: Float64[Tensor, " k"]
+) -> tuple[float, Float64[Tensor, " k"]]:
+    """Slope and offset of every class with the least log loss: probabilities are the softmax of
+    slope * logits + offset.
+
+    The offset is a power of the shares, from 0 to 1, since that is how balanced weights change
+    probabilities (Saerens et al. 2002, "Adjusting the outputs of a classifier to new a priori
+    probabilities", equation 2.4). An offset of every class for itself follows the few validation
+    images of a rare class too closely; the shares in full are too much where a strong penalty keeps
+    logits small. (docs/results/useful.md, "Probabilities of rare classes")
+
+    Truth is a little less than certain, as by Platt 1999, section 2.2: images that are told apart
+    without an error would otherwise let every probability be 0 or 1. What is taken from it goes to
+    the classes by their shares, so that these stay.
+
+    Args:
+        logits: of validation images.
+        labels: their classes.
+        shares: how frequent real images of every class are, each above 0.
     """
     count, classes = logits.shape
-    error = 1 / (count + 2)
-    truth = torch.full_like(logits, error / (classes - 1))
-    truth[torch.arange(count), labels] = 1 - error
+    doubt = classes / (classes - 1) / (count + 2)
+    truth = nn.functional.one_hot(labels, classes).to(torch.float64)
+    truth = (1 - doubt) * truth + doubt * shares
+    size = max(float((logits - logits.mean(1, keepdim=True)).square().mean().sqrt()), 1e-12)
+    unit, prior = logits / size, shares.log()
 
-    def loss(log_t: float) -> float:
-        return -float((truth * (logits / math.exp(log_t)).log_softmax(1)).sum())
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        slope, power = math.exp(flat[0]), flat[1]
+        log_p = (unit * slope + prior * power).log_softmax(1)
+        error = log_p.exp() - truth
+        gradient = ((error * unit).sum() * slope, (error * prior).sum())
+        return float(-(truth * log_p).sum()), np.array([float(each) for each in gradient])
 
-    return math.exp(float(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
+    start, limits = np.array([0.0, 0.5]), (SLOPES, (0.0, 1.0))
+    slope, power = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=limits).x
+    return math.exp(slope) / size, prior * power
 
 
 def _directions(

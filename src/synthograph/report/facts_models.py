@@ -96,11 +96,18 @@ def predictions(found: Scored) -> str:
 def output(found: ClassifierEvaluation) -> str:
     """What it says, and from when on it decides."""
     text = f"Probabilities of the classes {listed(found.classes, MOST)}. "
-    if found.model.threshold is None:
+    threshold = found.model.threshold
+    if threshold is None:
         return f"{text}The class with the largest one is decided."
+    if isinstance(threshold, float):
+        return (
+            f"{text}{found.classes[-1]} is decided from {three(threshold)} on, the value with the "
+            "largest sum of sensitivity and specificity on validation images."
+        )
+    shares = [f"{c} {three(s)}" for c, s in zip(found.classes, threshold, strict=False)]
     return (
-        f"{text}{found.classes[-1]} is decided from {three(found.model.threshold)} on, the value "
-        "with the largest sum of sensitivity and specificity on validation images."
+        f"{text}The class is decided whose probability is the largest multiple of these shares, "
+        f"which make up for how often the training weighed a class: {listed(shares, MOST)}."
     )
 
 

@@ -133,7 +133,10 @@ class ClassifierRecord(Schema):
     backbone: str
     data: FileName
     counts: dict[str, dict[str, int]]
-    threshold: float | None = None
+    threshold: float | Many[float] | None = None
+    """Of two classes the probability from which the second is decided; of more a share of each, and
+    the class is decided whose probability is largest beside its share.
+    """
     history: UnlessEmpty[ValidationHistory | None] = None
     """How its validations went; None of a probe, and in older files."""
     fit: UnlessEmpty[Fit | None] = None

@@ -20,6 +20,10 @@ from synthograph.stats.ranks import ELEMENTS, ranking
 
 # n image, k class, e weighting, b bin
 
+Threshold = float | tuple[float, ...]
+"""What decides: of two classes the probability of class 1 from which it is decided; of any number a
+share of every class, and the class is decided whose probability is largest beside its share.
+"""
 TIE = 1e-9
 """Share of a vote that decides where votes are equal."""
 
@@ -34,9 +38,8 @@ class Predictions:
         groups: patient of every image, any integers. Only equality counts.
         folds: which classifier predicted an image; pairs of images from different classifiers are
             not compared, since their probabilities need not be on one scale.
-        threshold: two classes only: the probability of class 1 from which class 1 is decided,
-            chosen on validation images; one, or one per image where folds have their own. Without
-            it the most probable class is decided.
+        threshold: what decides, chosen on validation images; one, or shares of every image where
+            folds have their own. Without it the most probable class is decided.
         vote: groups are decided as most of their images are, not by the mean probability.
     """
 
@@ -44,14 +47,16 @@ class Predictions:
     labels: Int64[Tensor, " n"]
     groups: Int64[Tensor, " n"]
     folds: Int64[Tensor, " n"]
-    threshold: float | Float64[Tensor, " n"] | None = None
+    threshold: Threshold | Float64[Tensor, "n k"] | None = None
     vote: bool = False
 
     def __post_init__(self) -> None:
-        if self.threshold is not None and self.classes != 2:
+        given = self.threshold
+        several = len(given) if isinstance(given, tuple) else self.classes
+        if (2 if isinstance(given, float) else several) != self.classes:
             raise UserError(
-                f"a threshold of {self.threshold} for {self.classes} classes: it decides between "
-                "two; without one the most probable class counts"
+                f"a threshold of {given} for {self.classes} classes: one number decides between "
+                "two, of more each class has its own; without any the most probable class counts"
             )
 
     def __len__(self) -> int:
@@ -75,13 +80,16 @@ class Predictions:
             labels=self.labels[rows],
             groups=self.groups[rows],
             folds=self.folds[rows],
-            threshold=None if self.threshold is None else self._thresholds[rows],
+            threshold=None if self.threshold is None else self.shares[rows],
         )
 
     @property
-    def _thresholds(self) -> Float64[Tensor, " n"]:
-        """The threshold of every image; only where there is one."""
-        return torch.as_tensor(self.threshold, dtype=torch.float64).expand(len(self))
+    def shares(self) -> Float64[Tensor, "n k"]:
+        """The threshold as shares of the classes for every image; even ones without one."""
+        given = 1 / self.classes if self.threshold is None else self.threshold
+        if isinstance(given, float) and self.classes == 2:
+            given = (1 - given, given)
+        return torch.as_tensor(given, dtype=torch.float64).expand(len(self), self.classes)
 
     def fewest_groups(self, classes: Sequence[int] | None = None) -> int:
         """Groups of the class that has fewest: they limit what can be known. Without any class, all
@@ -109,7 +117,7 @@ class Predictions:
         p = torch.where(rows[:, None], other.probabilities, self.probabilities)
         if self.threshold is None or other.threshold is None:
             return replace(self, probabilities=p)
-        threshold = torch.where(rows, other._thresholds, self._thresholds)
+        threshold = torch.where(rows[:, None], other.shares, self.shares)
         return replace(self, probabilities=p, threshold=threshold)
 
     def by_group(self) -> "Predictions":
@@ -130,20 +138,22 @@ class Predictions:
         sums.index_add_(0, inverse, self.probabilities)
         threshold = None
         if self.threshold is not None:
-            threshold = torch.zeros(len(found), dtype=torch.float64)
-            threshold = threshold.index_add_(0, inverse, self._thresholds) / counts
+            threshold = torch.zeros_like(sums).index_add_(0, inverse, self.shares)
+            threshold /= counts[:, None]
         return Predictions(sums / counts[:, None], found[:, 1], found[:, 0], found[:, 2], threshold)
 
 
 def decide(
-    probabilities: Float64[Tensor, "n k"], threshold: float | Float64[Tensor, " n"] | None = None
+    probabilities: Float64[Tensor, "n k"],
+    threshold: Threshold | Float64[Tensor, "n k"] | None = None,
 ) -> Int64[Tensor, " n"]:
-    """The most probable class of every image; with a threshold, class 1 from that probability of it
-    on, else class 0.
-    """
+    """The class of every image that the threshold decides; without one the most probable class."""
     if threshold is None:
         return probabilities.argmax(1)
-    return (probabilities[:, 1] >= threshold).long()
+    shares = torch.as_tensor(threshold, dtype=torch.float64)
+    if probabilities.shape[1] == 2:  # class 1 where it is just as probable as that
+        return (probabilities[:, 1] >= (shares[..., 1] if shares.ndim else shares)).long()
+    return (probabilities / shares).argmax(1)
 
 
 PredictionScore = Score[Predictions]

@@ -27,10 +27,11 @@ from synthograph.training.loop import duration
 from synthograph.workflows.classifying import (
     SELECTING,
     Made,
+    decided_on,
     labels_of,
     own_features,
     predictions_of,
-    with_threshold,
+    real_shares,
 )
 from synthograph.workflows.downstream_requests import ClassifyTrainRequest
 from synthograph.workflows.trained import estimated, unfinished
@@ -203,14 +204,17 @@ class NetworkJob:
             own_features(part.images, extractor, progress.track)
             for part in (self.train, self.validation)
         )
-        blank = predictions_of(self.validation, self.train.archive.info.classes)
+        classes = self.train.archive.info.classes
+        blank = predictions_of(self.validation, classes)
+        shares = real_shares(self.train, self.validation, classes)
         weight, bias = (tensor.detach().cpu() for tensor in (head.weight, head.bias))
-        layer = probe.of_layer(weight, bias, seen, checked, blank.labels)
-        chosen = with_threshold(replace(blank, probabilities=layer.probabilities(checked)))
+        layer = probe.of_layer(weight, bias, seen, checked, blank.labels, shares)
+        chosen, threshold = decided_on(layer, checked, blank)
         return Made(
             layer,
             extractor,
             chosen,
+            threshold,
             f"step {fitted.best.step} of {fitted.steps} ({duration(fitted.seconds)}, "
             f"{fitted.precision})",
             [each.tree() for each in fitted.history],

@@ -1,6 +1,6 @@
 """A classifier on features of a network that stays as it is."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import torch
@@ -16,10 +16,11 @@ from synthograph.metrics.columns import features_of
 from synthograph.workflows.classifying import (
     SELECTING,
     Made,
+    decided_on,
     labels_of,
     open_backbone,
     predictions_of,
-    with_threshold,
+    real_shares,
 )
 from synthograph.workflows.downstream_requests import FIT_FIELDS, ClassifyTrainRequest
 from synthograph.workflows.environment import here
@@ -96,13 +97,15 @@ class ProbeJob:
         if self.request.balance != "none":  # a fit to all images at once draws none more often
             weights = probe.balanced_weights(labels, len(classes))
         blank, score = predictions_of(self.validation, classes), SELECTING[self.request.measure]
-        made, tried, penalty = probe.fit(seen, labels, weights, blank, checked, score)
-        chosen = with_threshold(replace(blank, probabilities=made.probabilities(checked)))
+        shares = real_shares(self.train, self.validation, classes)
+        made, tried, penalty = probe.fit(seen, labels, weights, blank, checked, shares, score)
+        chosen, threshold = decided_on(made, checked, blank)
         how, lines = f"penalty {penalty:.3g}", [asdict(each) for each in tried]
         return Made(
             made,
             self.extractor,
             chosen,
+            threshold,
             how,
             lines,
             environments=(here(self.request.device),),

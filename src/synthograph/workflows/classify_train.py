@@ -21,6 +21,7 @@ from synthograph.downstream.classifier import Classifier, ClassifierInfo
 from synthograph.downstream.start import IMAGENET, published_file
 from synthograph.report.words import score_words
 from synthograph.stats import scores
+from synthograph.stats.scores import Threshold
 from synthograph.workflows.classify_network import NetworkJob
 from synthograph.workflows.classify_probe import ProbeJob
 from synthograph.workflows.classifying import Made, refuse_single_class
@@ -50,7 +51,7 @@ class ClassifyTrainResult(Result):
         notes: what to know of it.
         how: what the validation images chose; None for a dry run, nor what follows.
         chosen: values of all scores on the validation images, which chose: too good for a report.
-        threshold: with two classes.
+        threshold: what decides.
         drawn: lines on pictures that were written.
     """
 
@@ -61,7 +62,7 @@ class ClassifyTrainResult(Result):
     notes: Sequence[str]
     how: str | None = None
     chosen: Mapping[str, float] = field(default_factory=dict)
-    threshold: float | None = None
+    threshold: Threshold | None = None
     drawn: Sequence[str] = ()
 
     def lines(self) -> Iterator[str]:

@@ -24,7 +24,7 @@ from synthograph.features.registry import feature_folder
 from synthograph.metrics.columns import features_of
 from synthograph.results.environment import Environment
 from synthograph.stats import scores
-from synthograph.stats.scores import Predictions, best_threshold
+from synthograph.stats.scores import Predictions, Threshold, best_threshold
 
 SELECTING = {score.name: score for score in scores.SCORES}
 """Scores that can choose, by name."""
@@ -108,11 +108,19 @@ def labels_of(images: ArchiveRows, classes: Sequence[str]) -> Int64[Tensor, " n"
     return probe.class_numbers([row.label or "" for row in images.ordered], classes)
 
 
+def real_shares(
+    train: ArchiveRows, validation: ArchiveRows, classes: Sequence[str]
+) -> Float64[Tensor, " k"]:
+    """How frequent the classes are among real images."""
+    real = [row.label or "" for part in (train, validation) for row in part.rows if row.real]
+    return probe.frequencies(probe.class_numbers(real, classes), len(classes))
+
+
 def predictions_of(
     images: ArchiveRows,
     classes: Sequence[str],
     probabilities: Float64[Tensor, "n k"] | None = None,
-    threshold: float | None = None,
+    threshold: Threshold | None = None,
 ) -> Predictions:
     """Predictions of images that have labels, in the order of `images.images`.
 
@@ -120,7 +128,7 @@ def predictions_of(
         images: what is predicted.
         classes: in the order of the probabilities.
         probabilities: even ones where nothing was predicted yet.
-        threshold: with two classes, the probability of the second from which it is decided.
+        threshold: what decides; the most probable class by default.
     """
     labels = labels_of(images, classes)
     if probabilities is None:
@@ -137,7 +145,8 @@ class Made:
     Attributes:
         probe: features to probabilities.
         extractor: what gives the features.
-        chosen: predictions of the validation images, with the threshold.
+        chosen: predictions of the validation images.
+        threshold: what decides, chosen by them.
         how: what the validation images chose, in words.
         tried: what was tried, for the header of the file.
         network: that gives the features, where the classifier has its own; `about` describes it.
@@ -149,6 +158,7 @@ class Made:
     probe: LogisticProbe
     extractor: Extractor
     chosen: Predictions
+    threshold: Threshold
     how: str
     tried: Sequence[JsonObject]
     network: ImageFeatures | None = None
@@ -157,14 +167,18 @@ class Made:
     environments: Sequence[Environment] = ()
     settings: JsonObject = field(default_factory=dict)
 
-    @property
-    def threshold(self) -> float | None:
-        """The one threshold of two classes."""
-        return None if self.chosen.threshold is None else float(self.chosen.threshold)
 
+def decided_on(
+    made: LogisticProbe, features: Tensor, blank: Predictions
+) -> tuple[Predictions, Threshold]:
+    """Predictions of the validation images, and what decides: the best threshold of two classes; of
+    more, what training says.
 
-def with_threshold(predictions: Predictions) -> Predictions:
-    """Predictions of validation images with the threshold that they choose, of two classes."""
-    if predictions.classes != 2:
-        return predictions
-    return replace(predictions, threshold=best_threshold(predictions))
+    Args:
+        made: what was fitted.
+        features: of the validation images.
+        blank: those images.
+    """
+    found = replace(blank, probabilities=made.probabilities(features))
+    threshold = best_threshold(found) if found.classes == 2 else made.shares
+    return replace(found, threshold=threshold), threshold

@@ -12,6 +12,7 @@ from synthograph.core.files import remove, sha256_file
 from synthograph.core.progress import Silent
 from synthograph.core.untrusted.tensors import read_document
 from synthograph.results.environment import Environment
+from synthograph.stats.scores import Threshold
 from synthograph.workflows import mix
 from synthograph.workflows.downstream_requests import FitOptions, MixRequest
 from synthograph.workflows.study_jobs import JobRecord
@@ -62,14 +63,14 @@ class CellRecord(JobRecord):
     Attributes:
         commands: what was run, as it can be typed.
         validation: scores on the validation images, which chose the classifier.
-        threshold: of two classes, chosen there.
+        threshold: what decides between classes, chosen there.
         sha256: of the classifier.
         environments: where it was trained; none in older records.
     """
 
     commands: list[str]
     validation: dict[str, float]
-    threshold: float | None = None
+    threshold: Threshold | None = None
     sha256: str
     environments: list[Environment] = []
 

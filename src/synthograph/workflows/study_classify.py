@@ -19,7 +19,7 @@ from synthograph.core.untrusted.documents import JsonObject, parse_csv, read_tex
 from synthograph.downstream.probe import class_numbers
 from synthograph.stats import scores
 from synthograph.stats.paired import auroc_error, paired_error
-from synthograph.stats.scores import Predictions
+from synthograph.stats.scores import Predictions, Threshold
 from synthograph.workflows import classify_predict, classify_train
 from synthograph.workflows.classify_network import NetworkJob
 from synthograph.workflows.classifying import refuse_single_class
@@ -123,7 +123,11 @@ class Classify(StudyTask[Predictions]):
         classify_predict.run(request, progress=Silent())
 
     def read(
-        self, path: Path, rows: Sequence[Row], groups: Int64[Tensor, " n"], threshold: float | None
+        self,
+        path: Path,
+        rows: Sequence[Row],
+        groups: Int64[Tensor, " n"],
+        threshold: Threshold | None,
     ) -> Predictions:
         """Probabilities of a table of `classify predict`."""
         table = [cells for _, cells in parse_csv(read_text(path, "it is a table"), str(path))]
@@ -133,21 +137,21 @@ class Classify(StudyTask[Predictions]):
         if files != [row.file for row in rows]:
             raise ValueError(f"{len(files)} rows, not those of its {len(rows)} images")
         found = torch.tensor(values, dtype=torch.float64).reshape(len(values), len(places))
-        return Predictions(
+        said = Predictions(
             found / found.sum(1, keepdim=True),  # digits were cut
             class_numbers([row.label or "" for row in rows], self.classes),
             groups,
             torch.zeros_like(groups),
-            None if threshold is None else torch.full((len(rows),), threshold).double(),
+            threshold,
         )
+        return replace(said, threshold=said.shares)
 
     def mean(self, seeds: Sequence[Predictions]) -> Predictions:
         """Mean probabilities, and the mean of the thresholds."""
-        cuts = [each.threshold for each in seeds if isinstance(each.threshold, Tensor)]
         return replace(
             seeds[0],
             probabilities=torch.stack([each.probabilities for each in seeds]).mean(0),
-            threshold=torch.stack(cuts).mean(0) if cuts else None,
+            threshold=torch.stack([each.shares for each in seeds]).mean(0),
         )
 
     def table(self, outcome: Predictions, rows: Sequence[Row]) -> list[list[object]]:

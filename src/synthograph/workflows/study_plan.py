@@ -206,5 +206,6 @@ def _fit_seconds(inputs: Inputs, dims: int) -> float:
     )
     begun = time.monotonic()
     weights = torch.ones(len(labels), dtype=torch.float64)
-    probe.fit(values, labels, weights, replace(blank), others, AUROC)
+    shares = probe.frequencies(labels, len(classes))
+    probe.fit(values, labels, weights, replace(blank), others, shares, AUROC)
     return time.monotonic() - begun

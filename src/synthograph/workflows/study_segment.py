@@ -24,6 +24,7 @@ from synthograph.core.untrusted.documents import JsonObject, parse_csv, read_tex
 from synthograph.downstream import segmenter
 from synthograph.stats.masks import OF, Overlaps, averaged, mask_measure
 from synthograph.stats.paired import paired_error
+from synthograph.stats.scores import Threshold
 from synthograph.workflows import segment_train
 from synthograph.workflows.downstream_requests import FitOptions, SegmentTrainRequest
 from synthograph.workflows.segment_evaluate import mask_table
@@ -139,7 +140,11 @@ class Segment(StudyTask[Overlaps]):
         write_text(out, mask_table(made, images, found))
 
     def read(
-        self, path: Path, rows: Sequence[Row], groups: Int64[Tensor, " n"], threshold: float | None
+        self,
+        path: Path,
+        rows: Sequence[Row],
+        groups: Int64[Tensor, " n"],
+        threshold: Threshold | None,
     ) -> Overlaps:
         """Pixels and distances of a table of `segment evaluate`."""
         table = [cells for _, cells in parse_csv(read_text(path, "it is a table"), str(path))]

@@ -16,6 +16,7 @@ from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.stats.outcomes import O, Score
+from synthograph.stats.scores import Threshold
 from synthograph.workflows.downstream_requests import FitOptions
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_settings import Condition, StudySettings
@@ -27,11 +28,11 @@ class Trained:
 
     Attributes:
         validation: scores on the validation images, which chose it; the study's among them.
-        threshold: of two classes, chosen there.
+        threshold: what decides between classes, chosen there.
     """
 
     validation: Mapping[str, float]
-    threshold: float | None = None
+    threshold: Threshold | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,11 @@ class StudyTask(ABC, Generic[O]):
 
     @abstractmethod
     def read(
-        self, path: Path, rows: Sequence[Row], groups: Int64[Tensor, " n"], threshold: float | None
+        self,
+        path: Path,
+        rows: Sequence[Row],
+        groups: Int64[Tensor, " n"],
+        threshold: Threshold | None,
     ) -> O:
         """What a cell found, in the order of the rows; all of fold 0.
 
