@@ -38,6 +38,19 @@ def test_two_names_for_one_condition_seldom_differ(training: float) -> None:
     assert sum(p < 0.5 for p in ps) >= 8  # and the test is not one that never rejects
 
 
+def test_one_generator_for_all_folds_is_one_draw_and_not_one_per_fold() -> None:
+    """What a generator does by chance is the same in every fold, and no average of five."""
+    differ = {True: 0, False: 0}
+    for seed in range(40):
+        arm, reference = study(seed, training=0.5, together=True)
+        for known in differ:
+            alike = ([range(5)] if known else [], [])
+            p = paired.compare(BRIER, arm, reference, replicates=100, seed=seed, together=alike).p
+            differ[known] += p < 0.05
+    assert differ[True] <= 6
+    assert differ[False] > differ[True] + 5
+
+
 def test_a_real_difference_is_found_and_its_interval_holds_it() -> None:
     found = paired.compare(AUROC, *study(1, 3.0, patients=200, training=0.1), seed=1)
     assert found.p < 0.01

@@ -8,7 +8,7 @@ from synthograph.archive.copies import NO_REPEATS
 from synthograph.archive.reader import open_archive
 from synthograph.core.errors import UserError
 from synthograph.metrics.overlap import Trained
-from synthograph.workflows.study_checks import Source, assign_sources
+from synthograph.workflows.study_checks import Source, assign_sources, folds_together
 from synthograph.workflows.study_folds import make_folds
 from synthograph.workflows.study_settings import StudySettings
 from tests.conftest import make_archive
@@ -28,5 +28,20 @@ def test_two_sets_of_one_network_are_not_two_trainings(tmp_path: Path) -> None:
         assign_sources(settings, [one, again], folds)
     found = assign_sources(settings, [one, again, other], folds)
     assert [found[fold.number, draw] for fold in folds for draw in (0, 1)] == [one, other] * 2
+    assert folds_together(found) == [{0, 1}]
     unknown = [made("d.zip"), made("e.zip")]  # of other programs, which name no network
     assert set(assign_sources(settings, unknown, folds).values()) == set(unknown)
+
+
+def test_folds_belong_together_where_one_network_serves_them(tmp_path: Path) -> None:
+    spec = open_archive(make_archive(tmp_path / "set.zip", count=8)).info.spec
+
+    def made(name: str, *networks: str) -> Source:
+        return Source(Path(name), Trained(frozenset()), spec, {}, networks=frozenset(networks))
+
+    one, again, other, third = made("a", "1f"), made("b", "1f"), made("c"), made("d")
+    assert folds_together({}) == []
+    assert folds_together({(0, 0): one, (1, 0): other, (2, 0): third}) == []
+    found = {(0, 0): one, (1, 0): again, (2, 0): other, (3, 0): other, (4, 0): third}
+    assert folds_together(found) == [{0, 1}, {2, 3}]
+    assert folds_together({**found, (1, 1): other}) == [{0, 1, 2, 3}]

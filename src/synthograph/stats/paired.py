@@ -7,7 +7,8 @@ generator and of the classifier). Both variances are measured and added:
 - patients: whole groups are drawn again with all their images, the same ones for both conditions
   (the paired cluster bootstrap: Field and Welsh 2007, "Bootstrapping clustered data");
 - trainings: how much the score moves where one fold's predictions are replaced by those of another
-  draw, from the differences between draws within each fold.
+  draw, from the differences between draws within each fold. Folds that share a generator move
+  together: its chance is the same in all of them.
 
 The difference plus or minus a t quantile times the root of the sum is the interval; `_width` says
 which quantile. With one draw the second part is unknown: the interval then holds for this training
@@ -15,6 +16,7 @@ alone, and `Difference.trainings` is None.
 """
 
 import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +41,10 @@ MIN_DEFINED = 0.9
 """Share of the replicates in which a score must have a value, for an interval."""
 EQUAL = 1e-18
 """Variance over replicates that is rounding: whichever groups are drawn, the value is the same."""
+
+
+Together = Sequence[Collection[int]]
+"""Sets of folds that share what a draw draws."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,7 @@ def compare(
     *,
     replicates: int = REPLICATES,
     seed: int = 0,
+    together: tuple[Together, Together] = ((), ()),
 ) -> Difference:
     """The difference of a score between two conditions that predicted the same images.
 
@@ -144,6 +151,8 @@ def compare(
         reference: likewise for the condition that it is compared with.
         replicates: of the bootstrap over groups.
         seed: of the bootstrap.
+        together: of both conditions, folds whose images one generator made, so that a draw is one
+            for all of them.
     """
     _check_same(arm, reference)
     value = _mean_value(score, arm) - _mean_value(score, reference)
@@ -165,15 +174,16 @@ def compare(
         ours, theirs = (torch.stack(side).mean(0) for side in sides)
         spread += _unseen(ours - theirs, arm[0])
     parts = [(spread if spread > EQUAL else (score.top / count) ** 2, count - 1.0)]
-    draws = [each for each in (arm, reference) if len(each) > 1]
-    parts += [_draw_variance(score, each, weights) for each in draws]
+    both = zip((arm, reference), together, strict=True)
+    draws = [_draw_variance(score, one, weights, same) for one, same in both if len(one) > 1]
+    parts += draws
     width = _width(parts, 1 - LEVEL)
     return Difference(
         value,
         Interval(value - width, value + width),
         _p_value(abs(value), parts),
         math.sqrt(parts[0][0]),
-        math.sqrt(sum(part for part, _ in parts[1:])) if draws else None,
+        math.sqrt(sum(part for part, _ in draws)) if draws else None,
     )
 
 
@@ -340,28 +350,32 @@ def _unseen(each: Float64[Tensor, "e k"], outcome: Outcome) -> float:
 
 
 def _draw_variance(
-    score: Score[O], draws: list[O], weights: Float64[Tensor, "e n"]
+    score: Score[O],
+    draws: list[O],
+    weights: Float64[Tensor, "e n"],
+    together: Together,
 ) -> tuple[float, float]:
     """Variance of the mean over draws, and its degrees of freedom.
 
-    One fold's predictions at a time come from another draw than the rest; folds were trained
-    independently, so their variances add. What draws differ by on these patients alone, which the
-    bootstrap over groups holds already, is taken off.
+    One fold's predictions at a time come from another draw than the rest, or those of folds that
+    belong together; others were trained independently, so their variances add. What draws differ by
+    on these patients alone, which the bootstrap over groups holds already, is taken off.
     """
     first, *others = draws
-    each_fold = first.folds.unique().tolist()
+    alone = set(first.folds.tolist()).difference(*together)
+    parts = [*([fold] for fold in alone), *(sorted(some) for some in together)]
     total = 0.0
     every = torch.cat((torch.ones(1, weights.shape[1], dtype=torch.float64), weights))
     unchanged = score.compute(first, every)
-    for fold in each_fold:
-        inside = first.folds == fold
+    for part in parts:
+        inside = torch.isin(first.folds, torch.tensor(part))
         moved = [score.compute(first.mixed(each, inside), every) for each in others]
         values = torch.stack([unchanged, *moved])
         values = values[:, values.isfinite().all(0)]
         apart = values - values.mean(0)
         chance = float(apart[:, 1:].var(1).sum()) / (len(draws) - 1)
         total += (float(values[:, 0].var()) - chance) / len(draws)
-    return max(total, 0.0), float(len(each_fold) * (len(draws) - 1))
+    return max(total, 0.0), float(len(parts) * (len(draws) - 1))
 
 
 def _width(parts: list[tuple[float, float]], alpha: float) -> float:

@@ -41,6 +41,7 @@ from synthograph.workflows.study_cells import (
     Training,
     predict,
 )
+from synthograph.workflows.study_checks import folds_together
 from synthograph.workflows.study_folder import RESULT, Choices, Frozen, StudyFolder
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_generators import GeneratorRecord, Making
@@ -309,6 +310,7 @@ class _Run:
             validation=self._validation(own),
             ratio=ratios.pop() if len(ratios) == 1 else None,
             external={title: tuple(each) for title, each in external.items()},
+            together=() if condition.kind.real_only else folds_together(self.inputs.sources),
         )
 
     def _tested(self, cell: Cell) -> Tested:

@@ -19,7 +19,7 @@ from synthograph.report.claims import claims
 from synthograph.results.study import ArmKind, Study, StudyArm, StudyFacts, StudyScore, StudySet
 from synthograph.stats.comparisons import holm
 from synthograph.stats.outcomes import O, Score
-from synthograph.stats.paired import REPLICATES, score_interval
+from synthograph.stats.paired import REPLICATES, Together, score_interval
 from synthograph.stats.scores import scores_of
 from synthograph.workflows.study_differences import (
     Rules,
@@ -46,6 +46,7 @@ class Arm(Generic[O]):
         ratio: synthetic images per real one.
         external: the same of every external set, by its name: per draw the mean over the folds, all
             images in fold 0.
+        together: sets of folds whose synthetic images come from one generator.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Arm(Generic[O]):
     validation: float | None = None
     ratio: float | None = None
     external: Mapping[str, tuple[O, ...]] = field(default_factory=dict)
+    together: Together = ()
 
 
 def analyse(
@@ -89,7 +91,8 @@ def analyse(
     rules = Rules(measure, margin, about.test_share, seed, replicates)
     _check_primary(arms, primary)
     reference, why = _reference(arms, primary, rules)
-    sets = {"": {arm.name: Side(arm.name, arm.draws) for arm in arms}} | _external(arms)
+    sets = {"": {arm.name: Side(arm.name, arm.draws, arm.together) for arm in arms}}
+    sets |= _external(arms)
     internal, *external = [
         _study_set(name, arms, sides, (primary, reference), rules) for name, sides in sets.items()
     ]

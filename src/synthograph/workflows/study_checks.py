@@ -268,6 +268,24 @@ def assign_sources(
     return found
 
 
+def folds_together(sources: Mapping[tuple[int, int], Source]) -> list[set[int]]:
+    """Folds that one generator serves, in any draw: sets of at least two.
+
+    Args:
+        sources: fold and draw to what serves them.
+    """
+    found: list[set[int]] = []
+    for source in set(sources.values()):
+        folds = {
+            fold
+            for (fold, _), each in sources.items()
+            if each == source or each.networks & source.networks
+        }
+        near = [some for some in found if some & folds]
+        found = [some for some in found if some not in near] + [folds.union(*near)]
+    return sorted((some for some in found if len(some) > 1), key=min)
+
+
 def refuse_unfit(source: Source, fold: Fold, wanted: Mapping[str, int]) -> None:
     """Refuse a generator or a set that lacks what the mixtures of a fold need.
 

@@ -18,6 +18,7 @@ from synthograph.results.study import Finding, FoldValue, SecondOpinion, StudyDi
 from synthograph.stats.intervals import LEVEL, quantile
 from synthograph.stats.outcomes import O, Score, joined
 from synthograph.stats.paired import (
+    Together,
     compare,
     corrected_t,
     folded_auroc_difference,
@@ -52,10 +53,17 @@ class Rules(Generic[O]):
 
 @dataclass(frozen=True)
 class Side(Generic[O]):
-    """An arm on one set of test images: its name, and what every draw found."""
+    """An arm on one set of test images.
+
+    Attributes:
+        name: of the arm.
+        draws: what every draw found.
+        together: sets of folds whose synthetic images come from one generator.
+    """
 
     name: str
     draws: Sequence[O]
+    together: Together = ()
 
     def value(self, score: Score[O]) -> float | None:
         """Mean of a score over the draws; None where it has no value."""
@@ -124,6 +132,7 @@ def difference(arm: Side[O], other: Side[O], rules: Rules[O]) -> StudyDifference
         list(other.draws),
         replicates=rules.replicates,
         seed=rules.seed,
+        together=(arm.together, other.together),
     )
     folds = tuple(_fold_differences(arm, other, rules.score))
     draws = found.trainings is not None
