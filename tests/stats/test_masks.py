@@ -18,6 +18,7 @@ from synthograph.stats.masks import (
     mask_measure,
     mask_scores,
 )
+from synthograph.stats.outcomes import joined
 from synthograph.stats.paired import compare, score_interval
 
 SIDE = 12
@@ -191,5 +192,32 @@ def test_a_class_that_is_never_found_has_intervals(count: int, side: int) -> Non
 def test_trainings_of_several_seeds_become_one() -> None:
     one, other = some(5), some(6)
     both = averaged([one, other])
-    assert DICE.value(both) == pytest.approx((DICE.value(one) + DICE.value(other)) / 2, abs=0.01)
+    assert DICE.value(both) == pytest.approx((DICE.value(one) + DICE.value(other)) / 2)
+    assert DICE.value(averaged([both, both])) == pytest.approx(DICE.value(both))
+    rows = torch.arange(3)
+    halves = [DICE.value(each.subset(rows)) for each in (one, other)]
+    assert DICE.value(both.subset(rows)) == pytest.approx(sum(halves) / 2)
+    assert DICE.value(both.mixed(both, torch.ones(len(both), dtype=torch.bool))) == pytest.approx(
+        DICE.value(both)
+    )
+    mixed = averaged([one, one]).mixed(averaged([other, other]), torch.arange(len(one)) < 3)
+    assert DICE.value(mixed) == pytest.approx(
+        DICE.value(one.mixed(other, torch.arange(len(one)) < 3))
+    )
     torch.testing.assert_close(both.distance[:, 1], (one.distance + other.distance)[:, 1] / 2)
+
+
+def test_a_false_alarm_of_one_seed_counts_for_that_one_only() -> None:
+    """Two images, the class in the first alone: Dice 1 there, and one of two seeds sees it in both.
+    Its score is 1/2, that of the other 1; of mean pixels it would be 1/2.
+    """
+    there, nothing = np.ones((4, 4), np.uint8), np.zeros((4, 4), np.uint8)
+    right = overlaps((there, there), (nothing, nothing))
+    stray = overlaps((there, there), (nothing, there))
+    score = mask_measure("dice", ["nothing", "cell"])
+    assert [score.value(each) for each in (right, stray)] == [1, 0.5]
+    assert score.value(averaged([right, stray])) == pytest.approx(3 / 4)
+    once = [averaged([each, each]) for each in (right, stray)]
+    assert [score.value(each) for each in once] == [1, 0.5]
+    whole = joined(once)
+    assert score.value(whole) == pytest.approx(2 / 3)

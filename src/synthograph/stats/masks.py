@@ -53,6 +53,7 @@ class Overlaps:
         groups: patient of every image, any integers.
         folds: which training predicted it.
         diagonal: of the images in pixels, the largest distance.
+        seeds: Dice and IoU of each of several trainings whose pixels are averaged here.
     """
 
     hits: Float64[Tensor, "n k"]
@@ -62,6 +63,7 @@ class Overlaps:
     groups: Int64[Tensor, " n"]
     folds: Int64[Tensor, " n"]
     diagonal: float
+    seeds: Float64[Tensor, "n k s two"] | None = None
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -108,6 +110,7 @@ class Overlaps:
             self.groups[rows],
             self.folds[rows],
             self.diagonal,
+            None if self.seeds is None else self.seeds[rows],
         )
 
     def by_group(self) -> "Overlaps":
@@ -145,7 +148,15 @@ class Overlaps:
             hits=torch.where(inside, other.hits, self.hits),
             predicted=torch.where(inside, other.predicted, self.predicted),
             distance=torch.where(inside, other.distance, self.distance),
+            seeds=torch.where(rows[:, None, None, None], other.each_seed, self.each_seed),
         )
+
+    @property
+    def each_seed(self) -> Float64[Tensor, "n k s two"]:
+        """Dice and IoU of every training."""
+        if self.seeds is not None:
+            return self.seeds
+        return torch.stack([self.dice, self.iou], dim=2)[:, :, None]
 
 
 MaskScore = Score[Overlaps]
@@ -154,7 +165,8 @@ MaskScore = Score[Overlaps]
 
 def averaged(seeds: Sequence[Overlaps]) -> Overlaps:
     """The mean of several trainings on the same images, which differ by their seed only: of pixels,
-    and of the distances that have a value.
+    and of the distances that have a value. Means of Dice and IoU over images are means over the
+    trainings, too: those of mean pixels would be lower where one training sees what is not there.
     """
     first = seeds[0]
     assert all(first.same_images(each) for each in seeds), "trainings predict the same images"
@@ -163,6 +175,7 @@ def averaged(seeds: Sequence[Overlaps]) -> Overlaps:
         hits=torch.stack([each.hits for each in seeds]).mean(0),
         predicted=torch.stack([each.predicted for each in seeds]).mean(0),
         distance=torch.stack([each.distance for each in seeds]).nanmean(0),
+        seeds=torch.cat([each.each_seed for each in seeds], dim=2),
     )
 
 
@@ -325,9 +338,15 @@ def _weighted(
     return (weights[:, there] @ values[there]) / weights[:, there].sum(1)
 
 
-def _over_images(of: str, k: int, overlaps: Overlaps, weights: Tensor) -> Tensor:
-    values = getattr(overlaps, of)[:, k]
-    return _weighted(values, values.isfinite(), weights)
+def _over_images(place: int, k: int, overlaps: Overlaps, weights: Tensor) -> Tensor:
+    """Mean over the images that have a value, of every training, and over those."""
+    values = overlaps.each_seed[:, k, :, place]
+    there = values.isfinite().double()
+    return ((weights @ values.nan_to_num()) / (weights @ there)).nanmean(1)
+
+
+def _mean_distance(k: int, overlaps: Overlaps, weights: Tensor) -> Tensor:
+    return _weighted(overlaps.distance[:, k], overlaps.distance[:, k].isfinite(), weights)
 
 
 def _dice_present(k: int, overlaps: Overlaps, weights: Tensor) -> Tensor:
@@ -351,12 +370,12 @@ def _iou_set(k: int, overlaps: Overlaps, weights: Tensor) -> Tensor:
 
 DISTANCE = "hausdorff95"
 _SCORES: dict[str, tuple[str, Callable[[int, Overlaps, Tensor], Tensor]]] = {
-    "dice": ("Dice, mean over images", partial(_over_images, "dice")),
+    "dice": ("Dice, mean over images", partial(_over_images, 0)),
     "dice_present": ("Dice, mean over images that have the class", _dice_present),
     "dice_set": ("Dice of the set", _dice_set),
-    "iou": ("IoU, mean over images", partial(_over_images, "iou")),
+    "iou": ("IoU, mean over images", partial(_over_images, 1)),
     "iou_set": ("IoU of the set", _iou_set),
-    DISTANCE: ("95 % Hausdorff distance, mean over images", partial(_over_images, "distance")),
+    DISTANCE: ("95 % Hausdorff distance, mean over images", _mean_distance),
 }
 TITLES = {name: title for name, (title, _) in _SCORES.items()}
 """Name of every score -> what people are shown."""
