@@ -292,7 +292,7 @@ class _Run:
             tested = [self._tested(cell) for cell in own if cell.draw == draw]
             name = f"{condition}-draw{draw}"
             if parts:
-                found, rows = out_of_fold(task, tested, parts)
+                found, rows = out_of_fold(task, tested, parts, self.inputs.units)
                 write_table(self.folder.predictions(name), task, found, rows)
                 draws.append(found)
             for place, (title, images) in enumerate(self.inputs.external.items()):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from synthograph.archive.batches import ArchiveRows
+from synthograph.archive.copies import joined_groups
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
@@ -37,6 +38,8 @@ class Inputs:
         folds: who trains, chooses and is tested, by number.
         external: further test images by name.
         sources: fold and draw to the generator or set of others; empty where the study trains.
+        units: group to the first of those that it is joined with by equal images: what is divided
+            into folds, and what intervals draw.
         notes: what must stand beside the numbers.
     """
 
@@ -45,6 +48,7 @@ class Inputs:
     folds: Sequence[Fold]
     external: Mapping[str, ArchiveRows]
     sources: Mapping[tuple[int, int], Source]
+    units: Mapping[str, str]
     notes: Sequence[str]
 
     @property
@@ -145,4 +149,5 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
         generator_config(settings, archive, device)
     notes = [*study_checks.notes(settings, archive, external, sources), *pictures, *alike]
     notes += [why for each, why in task.left_out.items() if each in settings.conditions]
-    return Inputs(task, archive, folds, external, assigned, notes)
+    units = joined_groups(archive.rows, copies)
+    return Inputs(task, archive, folds, external, assigned, units, notes)

@@ -52,7 +52,10 @@ class Tested:
 
 
 def out_of_fold(
-    task: StudyTask[O], cells: Sequence[Tested], parts: Mapping[int, ArchiveRows]
+    task: StudyTask[O],
+    cells: Sequence[Tested],
+    parts: Mapping[int, ArchiveRows],
+    units: Mapping[str, str],
 ) -> tuple[O, list[Row]]:
     """What was found on the test images of all folds, means over the seeds.
 
@@ -60,12 +63,13 @@ def out_of_fold(
         task: of the study.
         cells: of one arm and draw.
         parts: fold to its test images.
+        units: group to the one that it counts as.
 
     Returns:
         The outcome, and the row of every image.
     """
     rows = [row for part in parts.values() for row in part.rows]
-    groups, done, found = _numbers(rows), 0, list[Any]()
+    groups, done, found = _numbers(rows, units), 0, list[Any]()
     for fold, part in parts.items():
         of_part = groups[done : done + len(part.rows)]
         same = [each for each in cells if each.cell.fold == fold]
@@ -77,14 +81,15 @@ def out_of_fold(
 
 def on_external(task: StudyTask[O], cells: Sequence[Tested], name: str, images: ArchiveRows) -> O:
     """What was found on external images, means over folds and seeds; all images in fold 0."""
-    groups = _numbers(images.rows)
+    groups = _numbers(images.rows, {})
     return task.mean([each.found(task, name, images.rows, groups) for each in cells])
 
 
-def _numbers(rows: Sequence[Row]) -> Int64[Tensor, " n"]:
-    """A number for the group of every row."""
-    known = {name: n for n, name in enumerate(sorted({row.group for row in rows}))}
-    return torch.tensor([known[row.group] for row in rows])
+def _numbers(rows: Sequence[Row], units: Mapping[str, str]) -> Int64[Tensor, " n"]:
+    """A number for the group of every row, as it counts."""
+    names = [units.get(row.group, row.group) for row in rows]
+    known = {name: n for n, name in enumerate(sorted(set(names)))}
+    return torch.tensor([known[name] for name in names])
 
 
 def write_table(path: Path, task: StudyTask[O], outcome: O, rows: Sequence[Row]) -> None:
