@@ -90,6 +90,13 @@ def test_nobody_sits_at_a_closed_stream() -> None:
     assert not is_terminal(None)
 
 
+def test_what_steers_a_terminal_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    """Names of others are printed; colours of tables stay."""
+    say("a\x1b]52;c;aGk=\x07b\x1b[2Jc\rd\x9be\tf\n\x1b[1mbold\x1b[0m \u00e9")
+    said = capsys.readouterr().out
+    assert said == "a\\x1b]52;c;aGk=\\x07b\\x1b[2Jc\\rd\\x9be\tf\n\x1b[1mbold\x1b[0m \u00e9\n"
+
+
 def test_a_listener_hears_lines_in_place_of_people(capsys: pytest.CaptureFixture[str]) -> None:
     def hear(line: str) -> None:
         if line.startswith("loud"):

@@ -85,6 +85,16 @@ def test_nothing_is_shown_of_noise() -> None:
     assert shown <= 3
 
 
+def test_little_is_shown_of_a_rare_class_in_noise() -> None:
+    """Of 60 sets with 7 patients of the class."""
+    shown, own = 0, (torch.arange(100) < 7).double()
+    for seed in range(60):
+        rng = torch.Generator().manual_seed(seed)
+        fit = fit_linear(torch.randn(100, 20, generator=rng), own, torch.arange(100), seed=seed)
+        shown += quality(fit.held_out, own, torch.arange(100), seed=seed).shown
+    assert shown <= 5
+
+
 def test_calibration_takes_back_what_the_penalty_shrinks() -> None:
     torch.manual_seed(2)
     truth = torch.randn(2000).double() * 10 + 60

@@ -159,7 +159,7 @@ def test_a_stopped_race_goes_on(
 
 
 def test_a_race_stops_though_the_signal_came_when_a_candidate_was_all_but_done(
-    cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     step, taken = Session.step, []
 
@@ -173,8 +173,13 @@ def test_a_race_stops_though_the_signal_came_when_a_candidate_was_all_but_done(
     with pytest.raises(StoppedError, match=r"SIGTERM.*in a race of presets; .*--resume"):
         synthograph.train(data=cells, outdir=tmp_path / "runs", **SMALL)
     (folder,) = (tmp_path / "runs").iterdir()
-    assert [len(one.scores) for one in Race.load(folder / race.RACE).candidates] == [0, 0]
+    begun = Race.load(folder / race.RACE)
+    assert [len(one.scores) for one in begun.candidates] == [0, 0]
+    # and what the record of others names is no server that gets pictures
+    sent = {"tracker": "mlflow", "tracking_uri": "http://127.0.0.1:9"}
+    begun.replace(request={**begun.request, **sent}).save(folder / race.RACE)
     assert synthograph.train(resume=folder).images == 64 and len(taken) == 8 + 8 + 8
+    assert "not followed at http://127.0.0.1:9, which only" in capsys.readouterr().out
 
 
 def test_a_dry_run_says_what_decides(

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar, copy_context
@@ -51,8 +52,17 @@ def heard_by(listener: Callable[[str], None]) -> Iterator[None]:
 _LISTENER: ContextVar[Callable[[str], None] | None] = ContextVar("listener", default=None)
 
 
+_CONTROL = re.compile(r"(\x1b\[[0-9;]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Colours of tables, and what steers a terminal."""
+
+
 def say(text: str, *, error: bool = False, end: str = "\n") -> None:
-    """Print a line on standard output, or standard error, if anybody can read it."""
+    """Print a line on standard output, or standard error, if anybody can read it.
+
+    What steers a terminal is escaped: names in files of others could move the cursor, or set the
+    clipboard.
+    """
+    text = _CONTROL.sub(lambda found: found[1] or ascii(found[0])[1:-1], text)
     listener = _LISTENER.get()
     if listener is not None and not error:
         copy_context().run(_tell, listener, text)

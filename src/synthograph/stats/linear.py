@@ -10,8 +10,9 @@ from torch import Tensor
 
 from synthograph.core.errors import UserError
 from synthograph.core.interval import Interval
-from synthograph.stats.intervals import MIN_GROUPS, Plan, interval, means, parts, plan, quantile
-from synthograph.stats.ranks import rank_statistics
+from synthograph.stats.intervals import Plan, interval, means, parts, plan, quantile
+from synthograph.stats.paired import score_interval
+from synthograph.stats.scores import AUROC, Predictions
 
 # n image, d feature, p penalty, c component, e evaluation
 
@@ -158,18 +159,16 @@ def quality(
     seed: int = 0,
 ) -> Quality:
     """Compare held-out predictions of a `LinearFit` with the truth, an interval over groups."""
-    cut = plan(groups, seed=seed)
     if is_class(values):
-        members = (values == 1).expand(len(cut.kept), -1)
-        kept = cut.kept[:, cut.blocks[0]]
-        found, chance, low = rank_statistics(held_out, members, kept).auc, 0.5, 0.0
-        if min(len(groups[values == side].unique()) for side in (0, 1)) < MIN_GROUPS:
-            return Quality(float(found[0]), chance, None)
-    else:
-        found, chance, low = correlations(held_out, values, cut), 0.0, -1.0
-    ends = interval(found, cut, low=low)
+        p, labels = held_out.sigmoid(), values.long()  # only their order counts
+        said = Predictions(torch.stack((1 - p, p), 1), labels, groups, torch.zeros_like(labels))
+        value, ends = score_interval(AUROC, said, seed=seed)
+        return Quality(value, 0.5, ends)
+    cut = plan(groups, seed=seed)
+    found = correlations(held_out, values, cut)
+    ends = interval(found, cut, low=-1.0)
     ends = ends and Interval(ends.low, min(ends.high, 1.0), ends.level)
-    return Quality(float(found[0]), chance, ends)
+    return Quality(float(found[0]), 0.0, ends)
 
 
 def is_class(values: Float64[Tensor, " n"]) -> bool:

@@ -28,7 +28,7 @@ from synthograph.training.run import (
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data
 from synthograph.training.state import Loaded, Surroundings, load_state, state_problems
-from synthograph.training.trackers import is_strange
+from synthograph.training.trackers import is_strange, unfollowed_note
 from synthograph.training.trackers.mlflow import MLflow
 
 DEVICE, DATA = "device", "data.path"
@@ -211,10 +211,7 @@ def _unfollowed(config: RunConfig, log: Callable[[str], None] | None) -> RunConf
     """
     tracking = config.tracking
     if log is not None:
-        log(
-            f"note: not followed at {tracking.uri}, which only the run directory names: add "
-            f"--tracker mlflow --tracking-uri {tracking.uri} to follow the run there"
-        )
+        log(unfollowed_note(tracking.uri))
     kept = [name for name in tracking.trackers or () if name != MLflow.name]
     changes = {"uri": None, "trackers": None if tracking.trackers is None else kept}
     return config.model_copy(update={"tracking": tracking.model_copy(update=changes)})

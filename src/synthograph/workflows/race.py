@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from synthograph.archive.batches import ArchiveRows, ImageSet
+from synthograph.core.console import say
 from synthograph.core.devices import is_gpu, synchronise
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import disk_errors
@@ -30,7 +31,7 @@ from synthograph.training.loop import duration
 from synthograph.training.run import CONFIG, numbered_folder, read_config
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data
-from synthograph.training.trackers import is_strange
+from synthograph.training.trackers import is_strange, unfollowed_note
 from synthograph.workflows.snapshot_scores import (
     LABEL_VECTORS,
     SnapshotScorer,
@@ -323,9 +324,11 @@ def _trained(folder: Path, race: Race, one: Candidate, asked: TrainRequest, trai
 
 
 def _followed(request: JsonObject, asked: TrainRequest) -> JsonObject:
-    """The request of a race, without a server that only its record names."""
-    if not is_strange(request.get("tracking_uri"), asked.model_dump().get("tracking_uri")):
+    """The request of a race, without a server that only its record names, which is said."""
+    address = request.get("tracking_uri")
+    if not is_strange(address, asked.model_dump().get("tracking_uri")):
         return request
+    say(unfollowed_note(address))
     left_out = ("tracking_uri", "tracker", "experiment", "tracking_parent")
     return {name: value for name, value in request.items() if name not in left_out}
 

@@ -27,6 +27,14 @@ def is_strange(address: object, asked: object) -> bool:
     return isinstance(address, str) and address not in known and not address.startswith("sqlite:")
 
 
+def unfollowed_note(address: object) -> str:
+    """What is said of a strange server, and the way to it."""
+    return (
+        f"note: not followed at {address}, which only the run directory names: add --tracker "
+        f"mlflow --tracking-uri {address} to follow the run there"
+    )
+
+
 def check_trackers(settings: TrackingConfig) -> None:
     """Refuse, before any work, trackers that cannot follow a run.
 
