@@ -46,6 +46,16 @@ def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("parse", [parse_json, parse_yaml])
+@pytest.mark.parametrize("digits", ["9" * 400, "-" + "9" * 400])
+def test_numbers_beyond_floating_point_are_refused(
+    parse: Callable[[str, str], object], digits: str
+) -> None:
+    assert parse("[9007199254740993]", "a") == [9007199254740993]
+    with pytest.raises(UserError, match="a number of 1329 bits, the limit is 1023"):
+        parse(f"[{digits}]", "a")
+
+
+@pytest.mark.parametrize("parse", [parse_json, parse_yaml])
 def test_what_is_nested_too_deeply_is_refused(parse: Callable[[str, str], object]) -> None:
     for text in ("[" * 100_000 + "]" * 100_000, '{"a": ' * 50_000 + "1" + "}" * 50_000):
         with pytest.raises(

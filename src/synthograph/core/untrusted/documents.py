@@ -23,6 +23,8 @@ from synthograph.core.untrusted.gzip_files import unpacked
 JsonObject = dict[str, Any]
 """An object of JSON or YAML; whoever uses a value checks what it is."""
 MAX_TEXT_BYTES = 256 << 20
+MAX_BITS = 1023
+"""Of a whole number: larger ones are none of floating point."""
 MAX_YAML_BYTES = 1 << 20
 """What a configuration may hold; YAML is read slowly and in many times its size."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # no text file can hold one without its other half
@@ -207,7 +209,9 @@ def parse_json(text: str, origin: str, *, nan: bool = False) -> Any:  # noqa: AN
         raise UserError(f"{origin}, line {line}: holds a NUL character; take it out")
     constant = None if nan else _refuse_constant
     try:
-        data = json.loads(text, parse_constant=constant, object_pairs_hook=_unique)
+        data = json.loads(
+            text, parse_int=_whole, parse_constant=constant, object_pairs_hook=_unique
+        )
         if _SURROGATE.search(text):
             json.dumps(data, ensure_ascii=False).encode()
         return data
@@ -229,6 +233,17 @@ def parse_json(text: str, origin: str, *, nan: bool = False) -> Any:  # noqa: AN
         ) from None
     except ValueError as error:
         raise UserError(f"{origin}: not valid JSON: {one_line(str(error))}") from None
+
+
+def _whole(digits: str) -> int:
+    """A whole number that is one of floating point, too."""
+    return _refuse_large(int(digits))
+
+
+def _refuse_large(value: int) -> int:
+    if value.bit_length() > MAX_BITS:
+        raise ValueError(f"a number of {value.bit_length()} bits, the limit is {MAX_BITS}")
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -282,6 +297,9 @@ class _Loader(yaml.SafeLoader):
             raise yaml.YAMLError("aliases (*name) are not supported, write the value out")
         return super().compose_node(parent, index)
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        return _refuse_large(int(super().construct_yaml_int(node)))
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
@@ -292,3 +310,6 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
