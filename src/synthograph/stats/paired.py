@@ -362,13 +362,14 @@ def _draw_variance(
     on these patients alone, which the bootstrap over groups holds already, is taken off.
     """
     first, *others = draws
-    alone = set(first.folds.tolist()).difference(*together)
-    parts = [*([fold] for fold in alone), *(sorted(some) for some in together)]
+    there = set(first.folds.tolist())
+    joint = [there & set(some) for some in together if there & set(some)]
+    parts = [*({fold} for fold in there.difference(*joint)), *joint]
     total = 0.0
     every = torch.cat((torch.ones(1, weights.shape[1], dtype=torch.float64), weights))
     unchanged = score.compute(first, every)
     for part in parts:
-        inside = torch.isin(first.folds, torch.tensor(part))
+        inside = torch.isin(first.folds, torch.tensor(sorted(part)))
         moved = [score.compute(first.mixed(each, inside), every) for each in others]
         values = torch.stack([unchanged, *moved])
         values = values[:, values.isfinite().all(0)]
