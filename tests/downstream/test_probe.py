@@ -227,3 +227,14 @@ def test_the_last_layer_of_a_network_as_a_probe_says_the_same_classes() -> None:
     assert torch.equal(decide(p, made.shares), logits.argmax(1))
     assert float((made.distances(features) > 1).double().mean()) <= 0.011
     assert float(made.distances(torch.full((1, 12), 40.0))) > 2
+
+
+def test_what_tells_nothing_keeps_its_order_in_the_digits_of_a_table() -> None:
+    """Validation images that contradict the logits: probabilities are all but equal, and differ."""
+    labels = torch.arange(60) % 2
+    logits = -torch.nn.functional.one_hot(labels, 2).double()
+    logits[:, 0] += torch.linspace(0, 0.1, 60)
+    slope, offset = probe.calibration(logits, labels, evenly(2))
+    p = (logits * slope + offset).softmax(1)[:, 1]
+    assert p.tolist() == pytest.approx([0.5] * 60, abs=0.02)
+    assert len({f"{each:.9g}" for each in p.tolist()}) == 60

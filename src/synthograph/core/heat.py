@@ -78,7 +78,8 @@ def _bars(
     font, top, wide = ImageFont.load_default(size=13), LINE + MARGIN, PANEL - 2 * MARGIN
     draw.text((left, 3), f"decided: {_short(chosen)}", fill=INK, font=font)
     ranked = sorted(probabilities, key=lambda each: -each[1])
-    for name, probability in ranked[:MOST_CLASSES]:
+    shown = [each for each in ranked[MOST_CLASSES - 1 :] if each[0] == chosen]
+    for name, probability in [*ranked[: MOST_CLASSES - len(shown)], *shown]:
         colour = CHOSEN if name == chosen else BAR
         end = left + round(probability * wide)
         draw.rectangle((left, top + LINE - 6, max(end, left + 1), top + LINE - 2), fill=colour)

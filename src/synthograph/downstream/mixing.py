@@ -23,6 +23,8 @@ from synthograph.core.untrusted.documents import parse_json, read_text
 
 Counts = Mapping[str, int]
 """Class to number of images, in class order."""
+DUPLICATE_OF = "duplicate_of"
+"""Column of repeated real images: the file in the real archive."""
 
 
 class Control(enum.Enum):

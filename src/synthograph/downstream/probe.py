@@ -29,8 +29,10 @@ FLAT = 1e-6
 """Share of the largest spread below which images do not vary along an axis: as many as are in the
 way of n centred images, or of repeated ones.
 """
-SLOPES = (-12.0, 12.0)
-"""Logarithm of the slope of logits of unit size: from none at all to certain."""
+SLOPES = (-4.0, 12.0)
+"""Logarithm of the slope of logits of unit size: from next to none, which leaves the order of
+images in the digits of a table, to certain.
+"""
 STEPS = 500
 PATIENCE = 4
 """Penalties without a better score after which weaker ones are not tried."""

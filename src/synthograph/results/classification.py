@@ -47,7 +47,7 @@ class ScoreValue(Schema):
 
 
 class CalibrationCurve(Schema):
-    """Reliability of the decided class in bins of equally many images.
+    """Reliability of the most probable class in bins of equally many images.
 
     Attributes:
         said: mean probability in every bin.

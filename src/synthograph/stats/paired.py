@@ -35,6 +35,8 @@ from synthograph.stats.scores import Predictions
 # n image, k class, e weighting, d draw, f fold
 
 REPLICATES = 1000
+FEW = 4
+"""Comparisons of draws that folds share below which all that they differ by counts."""
 POWER = 0.8
 """Chance to see a difference of the size that a plan calls detectable."""
 MIN_DEFINED = 0.9
@@ -359,13 +361,15 @@ def _draw_variance(
 
     One fold's predictions at a time come from another draw than the rest, or those of folds that
     belong together; others were trained independently, so their variances add. What draws differ by
-    on these patients alone, which the bootstrap over groups holds already, is taken off.
+    on these patients alone, which the bootstrap over groups holds already, is taken off; not of
+    folds that belong together where there are fewer than `FEW` comparisons, since nothing would be
+    left too often (docs/results/useful.md, "Do the intervals hold what they say?").
     """
     first, *others = draws
     there = set(first.folds.tolist())
     joint = [there & set(some) for some in together if there & set(some)]
     parts = [*({fold} for fold in there.difference(*joint)), *joint]
-    total = 0.0
+    total, freedom = 0.0, len(parts) * (len(draws) - 1)
     every = torch.cat((torch.ones(1, weights.shape[1], dtype=torch.float64), weights))
     unchanged = score.compute(first, every)
     for part in parts:
@@ -375,8 +379,9 @@ def _draw_variance(
         values = values[:, values.isfinite().all(0)]
         apart = values - values.mean(0)
         chance = float(apart[:, 1:].var(1).sum()) / (len(draws) - 1)
-        total += (float(values[:, 0].var()) - chance) / len(draws)
-    return max(total, 0.0), float(len(parts) * (len(draws) - 1))
+        known = not joint or freedom >= FEW
+        total += (float(values[:, 0].var()) - chance * known) / len(draws)
+    return max(total, 0.0), float(freedom)
 
 
 def _width(parts: list[tuple[float, float]], alpha: float) -> float:

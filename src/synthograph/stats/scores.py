@@ -314,7 +314,7 @@ class Reliability:
     """How often what was said with a probability came true.
 
     Attributes:
-        said: mean probability of the decided class in every bin.
+        said: mean probability of the most probable class in every bin.
         came: share of the images in the bin for which it was right.
         counts: images in the bin; bins without images are left out.
     """

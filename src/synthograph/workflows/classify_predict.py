@@ -104,7 +104,7 @@ def _table(
         group = row.group if row.grouped or not inputs.files else inputs.name(row)
         table[row.file] = [
             *(inputs.name(row), group, row.split or "", row.label or "", classes[one]),
-            *(f"{value:.6g}" for value in p),
+            *(f"{value:.9g}" for value in p),
             *(f"{distance:.4g}", "yes" if distance > 1 else ""),
         ]
     in_order = (table[row.file] for row in inputs.rows.rows)

@@ -15,6 +15,7 @@ from synthograph.core.progress import Tracks, silent
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.downstream import probe
 from synthograph.downstream.classifier import Classifier, NetworkInfo, trained_extractor
+from synthograph.downstream.mixing import DUPLICATE_OF
 from synthograph.downstream.networks import LITES, ImageFeatures
 from synthograph.downstream.probe import LogisticProbe
 from synthograph.features import registry
@@ -111,8 +112,9 @@ def labels_of(images: ArchiveRows, classes: Sequence[str]) -> Int64[Tensor, " n"
 def real_shares(
     train: ArchiveRows, validation: ArchiveRows, classes: Sequence[str]
 ) -> Float64[Tensor, " k"]:
-    """How frequent the classes are among real images."""
-    real = [row.label or "" for part in (train, validation) for row in part.rows if row.real]
+    """How frequent the classes are among real images; repeated ones count once."""
+    rows = [row for part in (train, validation) for row in part.rows if row.real]
+    real = [row.label or "" for row in rows if DUPLICATE_OF not in row.columns]
     return probe.frequencies(probe.class_numbers(real, classes), len(classes))
 
 

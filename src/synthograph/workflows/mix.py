@@ -18,7 +18,7 @@ from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.downstream import mixing
-from synthograph.downstream.mixing import Amounts, Control, Counts
+from synthograph.downstream.mixing import DUPLICATE_OF, Amounts, Control, Counts
 from synthograph.metrics.overlap import trained_on
 from synthograph.workflows.downstream_requests import MixRequest
 from synthograph.workflows.leaks import (
@@ -31,8 +31,6 @@ from synthograph.workflows.mix_tables import open_set, refuse_real_table
 from synthograph.workflows.requests import MAX_IMAGES
 from synthograph.workflows.tables import rows_lines
 
-DUPLICATE_OF = "duplicate_of"
-"""Column of repeated real images: the file in the real archive."""
 UNRECORDED = {"dest", "force", "dry_run", "link"}
 """Fields of a request that decide nothing of the mixture."""
 ALL = "all"

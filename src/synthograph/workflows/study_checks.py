@@ -240,7 +240,8 @@ def _declared(settings: StudySettings, archive: Archive) -> Trained | None:
 def assign_sources(
     settings: StudySettings, sources: Sequence[Source], folds: Sequence[Fold]
 ) -> dict[tuple[int, int], Source]:
-    """Which generator serves which fold and draw: of those whose record allows it, in order.
+    """Which generator serves which fold and draw: of those whose record allows it, first those that
+    serve most folds, then in order. So one that serves several is the same draw in all of them.
 
     Raises:
         UserError: a fold has too few; what the others saw is named.
@@ -248,10 +249,13 @@ def assign_sources(
     found: dict[tuple[int, int], Source] = {}
     draws = settings.draws
     another = "leave generator.snapshots and generator.sets out, then one is trained per fold"
+    of_fold = {f.number: {source: source.refusal(f) for source in sources} for f in folds}
+    serves = {s: sum(reasons[s] is None for reasons in of_fold.values()) for s in sources}
     for fold in folds:
-        reasons = {source: source.refusal(fold) for source in sources}
+        reasons = of_fold[fold.number]
+        able = sorted((s for s in sources if reasons[s] is None), key=lambda s: -serves[s])
         fit: list[Source] = []
-        for source in (each for each, reason in reasons.items() if reason is None):
+        for source in able:
             twin = next((each for each in fit if each.networks & source.networks), None)
             if twin is None:
                 fit.append(source)
@@ -395,6 +399,7 @@ def notes(
     archive: Archive,
     external: Mapping[str, ArchiveRows],
     sources: Sequence[Source],
+    assigned: Mapping[tuple[int, int], Source],
 ) -> Iterator[str]:
     """What must stand beside the numbers."""
     yield from settings.notes
@@ -406,6 +411,11 @@ def notes(
     for name, images in external.items():
         training = {row.group for row in archive.rows if row.grouped}
         yield from same_names(training, images.groups.values(), name, archive.path.name)
+    for folds in folds_together(assigned):
+        yield (
+            f"one generator serves folds {', '.join(map(str, sorted(folds)))}: what it does by "
+            "chance it does in all of them, so a draw of it is one for all"
+        )
     declared = [source.path.name for source in sources if source.declared]
     if declared:
         yield (

@@ -147,7 +147,7 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
     task.check_training(first_training(task, folds[0], device), folds[0])
     if settings.generator.trains and settings.synthetic:
         generator_config(settings, archive, device)
-    notes = [*study_checks.notes(settings, archive, external, sources), *pictures, *alike]
+    notes = [*study_checks.notes(settings, archive, external, sources, assigned), *pictures, *alike]
     notes += [why for each, why in task.left_out.items() if each in settings.conditions]
     units = joined_groups(archive.rows, copies)
     return Inputs(task, archive, folds, external, assigned, units, notes)

@@ -165,14 +165,17 @@ class Segment(StudyTask[Overlaps]):
         return Overlaps(hits, truth, predicted, distance, groups, folds, self.diagonal)
 
     def mean(self, seeds: Sequence[Overlaps]) -> Overlaps:
-        """Mean pixels."""
+        """Means of their scores, and of pixels."""
         return averaged(seeds)
 
     def table(self, outcome: Overlaps, rows: Sequence[Row]) -> list[list[object]]:
-        """file, group, split, fold, class, true_pixels, predicted_pixels, hits, dice."""
+        """file, group, split, fold, class, true_pixels, predicted_pixels, hits, dice; of several
+        seeds their means.
+        """
         columns = ["file", "group", "split", "fold", "class"]
         found: list[list[object]] = [[*columns, "true_pixels", "predicted_pixels", "hits", "dice"]]
-        parts = (outcome.truth, outcome.predicted, outcome.hits, outcome.dice)
+        dice = outcome.each_seed[..., 0].nanmean(2)
+        parts = (outcome.truth, outcome.predicted, outcome.hits, dice)
         values = torch.stack(parts, dim=2).tolist()
         for row, fold, of_row in zip(rows, outcome.folds.tolist(), values, strict=True):
             for name, numbers in list(zip(self.classes, of_row, strict=True))[1:]:

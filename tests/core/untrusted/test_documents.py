@@ -45,14 +45,11 @@ def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
             read_text(path, "way out")
 
 
-@pytest.mark.parametrize("parse", [parse_json, parse_yaml])
 @pytest.mark.parametrize("digits", ["9" * 400, "-" + "9" * 400])
-def test_numbers_beyond_floating_point_are_refused(
-    parse: Callable[[str, str], object], digits: str
-) -> None:
-    assert parse("[9007199254740993]", "a") == [9007199254740993]
+def test_settings_beyond_floating_point_are_refused(digits: str) -> None:
+    assert parse_yaml("[9007199254740993]", "a") == [9007199254740993]
     with pytest.raises(UserError, match="a number of 1329 bits, the limit is 1023"):
-        parse(f"[{digits}]", "a")
+        parse_yaml(f"[{digits}]", "a")
 
 
 @pytest.mark.parametrize("parse", [parse_json, parse_yaml])

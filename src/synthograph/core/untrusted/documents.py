@@ -209,9 +209,7 @@ def parse_json(text: str, origin: str, *, nan: bool = False) -> Any:  # noqa: AN
         raise UserError(f"{origin}, line {line}: holds a NUL character; take it out")
     constant = None if nan else _refuse_constant
     try:
-        data = json.loads(
-            text, parse_int=_whole, parse_constant=constant, object_pairs_hook=_unique
-        )
+        data = json.loads(text, parse_constant=constant, object_pairs_hook=_unique)
         if _SURROGATE.search(text):
             json.dumps(data, ensure_ascii=False).encode()
         return data
@@ -235,8 +233,12 @@ def parse_json(text: str, origin: str, *, nan: bool = False) -> Any:  # noqa: AN
         raise UserError(f"{origin}: not valid JSON: {one_line(str(error))}") from None
 
 
-def _whole(digits: str) -> int:
-    """A whole number that is one of floating point, too."""
+def whole_number(digits: str) -> int:
+    """A whole number that is one of floating point, too.
+
+    Raises:
+        ValueError: it is none.
+    """
     return _refuse_large(int(digits))
 
 

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from synthograph.core.errors import UserError
 from synthograph.core.files import write_bytes
-from synthograph.core.untrusted.documents import JsonObject, read_bounded
+from synthograph.core.untrusted.documents import JsonObject, read_bounded, whole_number
 
 DOCUMENT = "synthograph"
 SUFFIX = ".safetensors"
@@ -101,7 +101,9 @@ def _read(path: Path, expected: str, *, numbers: bool = True) -> tuple[dict[str,
 def _parse_document(text: str) -> Any:  # noqa: ANN401
     if text.count("[") + text.count("{") > MAX_BRACKETS:
         raise ValueError(f"the document has more than {MAX_BRACKETS} objects and lists")
-    return json.loads(text, parse_constant=_finite_number, parse_float=_finite_number)
+    return json.loads(
+        text, parse_int=whole_number, parse_constant=_finite_number, parse_float=_finite_number
+    )
 
 
 def _finite_number(text: str) -> float:
