@@ -344,8 +344,8 @@ def read_tree(path: Path) -> JsonObject:
         UserError: the file is missing, not valid or holds something else than a mapping.
     """
     text = read_text(path, "a configuration is a YAML or JSON file")
-    parse = parse_json if path.suffix == ".json" else parse_yaml
-    tree = parse(text, str(path))
+    as_json = path.suffix == ".json"
+    tree = parse_json(text, str(path), bounded=True) if as_json else parse_yaml(text, str(path))
     if not isinstance(tree, dict):
         raise UserError(
             f"{path}: holds {type(tree).__name__}, a configuration is a mapping of settings, such "

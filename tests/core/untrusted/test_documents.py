@@ -50,6 +50,8 @@ def test_settings_beyond_floating_point_are_refused(digits: str) -> None:
     assert parse_yaml("[9007199254740993]", "a") == [9007199254740993]
     with pytest.raises(UserError, match="a number of 1329 bits, the limit is 1023"):
         parse_yaml(f"[{digits}]", "a")
+    with pytest.raises(UserError, match="a number of 1329 bits, the limit is 1023"):
+        parse_json(f"[{digits}]", "a", bounded=True)
 
 
 @pytest.mark.parametrize("parse", [parse_json, parse_yaml])

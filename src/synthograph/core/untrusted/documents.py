@@ -193,13 +193,14 @@ def parse_csv(text: str, origin: str, delimiter: str = ",") -> list[tuple[int, l
             csv.field_size_limit(before)
 
 
-def parse_json(text: str, origin: str, *, nan: bool = False) -> Any:  # noqa: ANN401
+def parse_json(text: str, origin: str, *, nan: bool = False, bounded: bool = False) -> Any:  # noqa: ANN401
     """Parse JSON; repeated keys, NUL characters and lone surrogates are refused.
 
     Args:
         text: the whole file.
         origin: its name, for messages.
         nan: let NaN and infinities pass, for a caller that can say where they stand.
+        bounded: refuse whole numbers that are none of floating point.
 
     Raises:
         UserError: not JSON, with line and column where the reader got lost.
@@ -209,7 +210,8 @@ def parse_json(text: str, origin: str, *, nan: bool = False) -> Any:  # noqa: AN
         raise UserError(f"{origin}, line {line}: holds a NUL character; take it out")
     constant = None if nan else _refuse_constant
     try:
-        data = json.loads(text, parse_constant=constant, object_pairs_hook=_unique)
+        whole = whole_number if bounded else None
+        data = json.loads(text, parse_int=whole, parse_constant=constant, object_pairs_hook=_unique)
         if _SURROGATE.search(text):
             json.dumps(data, ensure_ascii=False).encode()
         return data
