@@ -15,6 +15,7 @@ from synthograph.archive.split import SplitOptions, rewrite, split_archive
 from synthograph.core.errors import UserError
 from synthograph.core.untrusted.tensors import read_tensors, write_tensors
 from synthograph.downstream import classifier
+from synthograph.workflows.classifying import real_shares
 from tests.conftest import make_archive
 
 BACKBONE = "random-vgg16"
@@ -247,3 +248,21 @@ def test_other_classes_and_modalities_are_refused(
     grey = make_archive(tmp_path / "g.zip", modalities={"image": 1}, seed=3, namespace="g")
     with pytest.raises(UserError, match="the classifier was trained on"):
         sg.classify_predict(model=model, data=str(grey), out=tmp_path / "p.csv")
+
+
+def test_repeated_images_do_not_make_a_class_frequent(tmp_path: Path) -> None:
+    path = make_archive(tmp_path / "a.zip", count=96)
+    archive = open_archive(path)
+    groups = sorted({row.group for row in archive.rows})[::4]
+    rewrite(archive, [replace(r, label="dark") if r.group in groups else r for r in archive.rows])
+    split_archive(path, SplitOptions(test=0.2, val=0.2))
+    mixed = tmp_path / "m.zip"
+    result = sg.mix(real=path, control="duplicates", add="dark=20,bright=0", dest=mixed)
+    assert result.added == {"dark": 20, "bright": 0}
+    shares = []
+    for data in (path, mixed):
+        classes = open_archive(data).info.classes
+        parts = [open_rows(f"{data}:{split}") for split in ("train", "val")]
+        shares.append(real_shares(*parts, classes).tolist())
+    assert shares[0] == pytest.approx(shares[1])
+    assert max(shares[0]) > 0.52

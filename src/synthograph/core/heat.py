@@ -74,7 +74,7 @@ def _bars(
     chosen: str,
     remark: str,
 ) -> None:
-    """The most probable classes, the most probable first."""
+    """The most probable classes, the most probable first, and the one that was decided."""
     font, top, wide = ImageFont.load_default(size=13), LINE + MARGIN, PANEL - 2 * MARGIN
     draw.text((left, 3), f"decided: {_short(chosen)}", fill=INK, font=font)
     ranked = sorted(probabilities, key=lambda each: -each[1])

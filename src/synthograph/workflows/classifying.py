@@ -114,7 +114,7 @@ def real_shares(
 ) -> Float64[Tensor, " k"]:
     """How frequent the classes are among real images; repeated ones count once."""
     rows = [row for part in (train, validation) for row in part.rows if row.real]
-    real = [row.label or "" for row in rows if DUPLICATE_OF not in row.columns]
+    real = [row.label or "" for row in rows if not row.columns.get(DUPLICATE_OF)]
     return probe.frequencies(probe.class_numbers(real, classes), len(classes))
 
 
