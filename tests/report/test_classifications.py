@@ -110,6 +110,7 @@ def test_confusion_is_drawn_of_images_and_of_groups() -> None:
     [
         (None, "The class with the largest one is decided."),
         (0.25, "<bad> is decided from 0.250 on"),
+        ((0.5, 0.5), "The class with the largest one is decided."),
         ((0.8, 0.2), "largest multiple of these shares"),
     ],
 )

@@ -23,6 +23,9 @@ from synthograph.results.search import Search
 from synthograph.results.segmentation import MEAN, SegmenterEvaluation
 from synthograph.results.study import Study, StudySet
 
+EVEN = 1e-6
+"""Difference of shares that is none."""
+
 Scored = ClassifierEvaluation | SegmenterEvaluation
 
 
@@ -97,7 +100,8 @@ def output(found: ClassifierEvaluation) -> str:
     """What it says, and from when on it decides."""
     text = f"Probabilities of the classes {listed(found.classes, MOST)}. "
     threshold = found.model.threshold
-    if threshold is None:
+    even = isinstance(threshold, tuple) and max(threshold) - min(threshold) < EVEN
+    if threshold is None or even:
         return f"{text}The class with the largest one is decided."
     if isinstance(threshold, float):
         return (
