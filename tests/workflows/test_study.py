@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -115,6 +116,19 @@ def test_cells_are_opened_by_the_ordinary_commands(home: Path, finished: Study) 
     commands = json.loads((cell / "trained.json").read_text())["commands"]
     assert commands[0].startswith("synthograph mix ")
     assert commands[1].startswith("synthograph classify train ")
+
+
+def test_classifiers_of_a_fold_have_one_seed_in_all_arms_and_another_in_each_fold(
+    home: Path, finished: Study
+) -> None:
+    """What a seed does by chance is no difference between arms, and not the same in every fold."""
+    seeds: dict[str, set[int]] = {"0": set(), "1": set()}
+    for record in (home / "mine/cells").glob("*/trained.json"):
+        command = shlex.split(json.loads(record.read_text())["commands"][-1])
+        seed = int(command[command.index("--seed") + 1]) if "--seed" in command else 0
+        seeds[record.parent.name.partition("-fold")[2][0]].add(seed)
+    assert all(len(each) == 1 for each in seeds.values())
+    assert seeds["0"] != seeds["1"]
 
 
 def test_who_looked_is_written_down_once(home: Path, finished: Study) -> None:
