@@ -209,12 +209,11 @@ class NetworkJob:
         shares = real_shares(self.train, self.validation, classes)
         weight, bias = (tensor.detach().cpu() for tensor in (head.weight, head.bias))
         layer = probe.of_layer(weight, bias, seen, checked, blank.labels, shares)
-        chosen, threshold = decided_on(layer, checked, blank)
+        chosen = decided_on(layer, checked, blank)
         return Made(
             layer,
             extractor,
             chosen,
-            threshold,
             f"step {fitted.best.step} of {fitted.steps} ({duration(fitted.seconds)}, "
             f"{fitted.precision})",
             [each.tree() for each in fitted.history],

@@ -99,13 +99,12 @@ class ProbeJob:
         blank, score = predictions_of(self.validation, classes), SELECTING[self.request.measure]
         shares = real_shares(self.train, self.validation, classes)
         made, tried, penalty = probe.fit(seen, labels, weights, blank, checked, shares, score)
-        chosen, threshold = decided_on(made, checked, blank)
+        chosen = decided_on(made, checked, blank)
         how, lines = f"penalty {penalty:.3g}", [asdict(each) for each in tried]
         return Made(
             made,
             self.extractor,
             chosen,
-            threshold,
             how,
             lines,
             environments=(here(self.request.device),),

@@ -147,8 +147,7 @@ class Made:
     Attributes:
         probe: features to probabilities.
         extractor: what gives the features.
-        chosen: predictions of the validation images.
-        threshold: what decides, chosen by them.
+        chosen: predictions of the validation images, with what decides.
         how: what the validation images chose, in words.
         tried: what was tried, for the header of the file.
         network: that gives the features, where the classifier has its own; `about` describes it.
@@ -160,7 +159,6 @@ class Made:
     probe: LogisticProbe
     extractor: Extractor
     chosen: Predictions
-    threshold: Threshold
     how: str
     tried: Sequence[JsonObject]
     network: ImageFeatures | None = None
@@ -169,11 +167,16 @@ class Made:
     environments: Sequence[Environment] = ()
     settings: JsonObject = field(default_factory=dict)
 
+    @property
+    def threshold(self) -> Threshold:
+        """What decides."""
+        found = self.chosen.threshold
+        assert isinstance(found, float | tuple), "validation images chose one for all images"
+        return found
 
-def decided_on(
-    made: LogisticProbe, features: Tensor, blank: Predictions
-) -> tuple[Predictions, Threshold]:
-    """Predictions of the validation images, and what decides: the best threshold of two classes; of
+
+def decided_on(made: LogisticProbe, features: Tensor, blank: Predictions) -> Predictions:
+    """Predictions of the validation images with what decides: of two classes the best threshold; of
     more, what training says.
 
     Args:
@@ -183,4 +186,4 @@ def decided_on(
     """
     found = replace(blank, probabilities=made.probabilities(features))
     threshold = best_threshold(found) if found.classes == 2 else made.shares
-    return replace(found, threshold=threshold), threshold
+    return replace(found, threshold=threshold)
