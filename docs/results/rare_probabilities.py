@@ -48,8 +48,10 @@ def images(name: str) -> tuple[Tensor, Tensor, np.ndarray]:
     return torch.cat(found).double(), labels, groups
 
 
-def each_class(logits: Tensor, labels: Tensor, prior: Tensor, free: bool) -> Tensor:
-    """Probabilities by a slope and, where it is free, an offset of every class."""
+def each_class(
+    logits: Tensor, labels: Tensor, prior: Tensor, *, free: bool
+) -> tuple[float, Tensor]:
+    """A slope, and an offset of every class: the prior or, where it is free, the best one."""
     count, classes = logits.shape
     doubt = classes / (classes - 1) / (count + 2)
     truth = (1 - doubt) * nn.functional.one_hot(labels, classes).double() + doubt * prior.exp()
@@ -60,7 +62,7 @@ def each_class(logits: Tensor, labels: Tensor, prior: Tensor, free: bool) -> Ten
 
     limits = [(-8.0, 8.0), *[(None, None)] * classes]
     found = minimize(loss, np.zeros(classes + 1), method="L-BFGS-B", bounds=limits).x
-    return np.exp(found[0]), torch.from_numpy(found[1:]) if free else prior
+    return float(np.exp(found[0])), torch.from_numpy(found[1:]) if free else prior
 
 
 def main() -> None:

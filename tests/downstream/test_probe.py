@@ -149,8 +149,9 @@ def test_numbers_survive_their_file_and_damaged_ones_are_refused() -> None:
         probe.LogisticProbe.from_tensors({**tensors, "bias": torch.zeros(7)})
     with pytest.raises(ValueError, match="finite"):
         probe.LogisticProbe.from_tensors({**tensors, "mean": tensors["mean"] * torch.nan})
-    with pytest.raises(ValueError, match="finite"):
-        probe.LogisticProbe.from_tensors({**tensors, "temperature": torch.tensor(0.0)})
+    for temperature in (0.0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="finite"):
+            probe.LogisticProbe.from_tensors({**tensors, "temperature": torch.tensor(temperature)})
 
 
 def test_a_file_with_a_temperature_says_what_it_said() -> None:

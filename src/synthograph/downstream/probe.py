@@ -122,10 +122,16 @@ def _shares(offset: Float64[Tensor, " k"]) -> tuple[float, ...]:
 def _without_temperature(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Those of an older file as they are now: its logits are divided by a temperature and have no
     offset.
+
+    Raises:
+        ValueError: the temperature is none.
     """
     if "temperature" not in tensors:
         return tensors
-    divided = {name: tensors[name] / tensors["temperature"] for name in ("weight", "bias")}
+    temperature = float(tensors["temperature"])
+    if not 0 < temperature < math.inf:
+        raise ValueError("numbers that are not finite")
+    divided = {name: tensors[name] / temperature for name in ("weight", "bias")}
     return {"offset": torch.zeros_like(tensors["bias"]), **tensors, **divided}
 
 
