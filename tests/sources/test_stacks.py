@@ -227,6 +227,22 @@ def test_pages_with_depth(tmp_path: Path) -> None:
     assert np.array_equal(found["p3"][:, :, 0], DEEP[0, 3, 0])
 
 
+def test_pages_with_depth_whose_channels_are_asked_for(tmp_path: Path) -> None:
+    pixels = GREY.reshape(-1, 12, 16, 1)[:20].reshape(4, 12, 16, 5)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for _ in range(2):
+            file.write(
+                pixels,
+                photometric="minisblack",
+                planarconfig="contig",
+                tile=(16, 16),
+                volumetric=True,
+                metadata=None,
+            )
+    with pytest.raises(UnreadableError, match="planes lie packed in one page; .* a page for each"):
+        images(SourceFile(Folder(tmp_path), "a.tif"), Reading(pages=True, channels=tuple("vwxyz")))
+
+
 def test_damaged_stacks(tmp_path: Path) -> None:
     for n, options in enumerate(({"imagej": True}, {"photometric": "minisblack"})):
         whole = saved(tmp_path, f"{n}.tif", DEEP[0, :, 0], **options).read()

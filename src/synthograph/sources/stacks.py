@@ -33,6 +33,7 @@ from synthograph.sources.tiff_axes import (
 _IMAGE_DEPTH, _WHITE_IS_ZERO, _GREYS = 32997, 0, (0, 1, 3)
 _COLOURS = (1, 3)  # channels that an image without further ones has
 _MAX_BLOCK = 1 << 29  # bytes of a page with depth, which is decoded as a whole
+_PACKED = "its planes lie packed in one page; save it as a TIFF with a page for each"
 _SAMPLE = 64  # rows and columns of a page that the threshold of the foreground is found from
 _COLUMNS = {"z": "slice", "t": "time", PAGE: "page"}
 """Axis -> column of the manifest; other axes have their own letter."""
@@ -272,6 +273,8 @@ def _bands(file: SourceFile, plane: int) -> np.ndarray:
     """All channels of a page [h, w, channels]."""
     with _stream(file) as stream, failures(TIFF), tifffile.TiffFile(stream) as tiff:
         page = tiff.pages[plane].aspage()
+        if int(page.imagedepth) > 1:
+            raise UnreadableError(_PACKED)
         check_size(int(page.imagewidth), int(page.imagelength) * int(page.samplesperpixel))
         values = page.asarray()
         return np.moveaxis(values, 0, 2) if page.planarconfig == 2 else values
@@ -288,9 +291,7 @@ def _values(file: SourceFile, plane: int) -> np.ndarray:
         if int(page.imagedepth) > max(plane, 1) and page.nbytes <= _MAX_BLOCK:
             return np.asarray(page.asarray()[plane])
         if page.compression != 1 or page.dtype is None or not page.is_contiguous:
-            raise UnreadableError(
-                "its planes lie packed in one page; save it as a TIFF with a page for each"
-            )
+            raise UnreadableError(_PACKED)
         height, width = int(page.imagelength), int(page.imagewidth)
         shape = (height, width) + ((page.samplesperpixel,) if page.samplesperpixel > 1 else ())
         check_size(width, height)

@@ -68,6 +68,7 @@ def test_what_is_nested_too_deeply_is_refused(parse: Callable[[str, str], object
     [
         ('{"a": 1,}', "f, line 1, column [89]: not valid JSON: a comma before a closing bracket"),
         ('[\n{"a": Infinity}]', "Infinity is not a JSON number"),
+        ('{"a": -1e999}', "f: not valid JSON: -1e999 is not a finite number"),
         ('{"a": {"b": 1, "b": 2}}', "key 'b' is given twice"),
         ('{"a":\n "b\\u0000"}', "f, line 2: holds a NUL character"),
         ('{"a": "\\uD800"}', r"f: holds \\ud800, half of a character"),

@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import json
+import math
 import os
 import re
 import stat
@@ -208,10 +209,14 @@ def parse_json(text: str, origin: str, *, nan: bool = False, bounded: bool = Fal
     if "\\u0000" in text:
         line = text.count("\n", 0, text.index("\\u0000")) + 1
         raise UserError(f"{origin}, line {line}: holds a NUL character; take it out")
-    constant = None if nan else _refuse_constant
     try:
-        whole = whole_number if bounded else None
-        data = json.loads(text, parse_int=whole, parse_constant=constant, object_pairs_hook=_unique)
+        data = json.loads(
+            text,
+            parse_int=whole_number if bounded else None,
+            parse_float=None if nan else finite_number,
+            parse_constant=None if nan else _refuse_constant,
+            object_pairs_hook=_unique,
+        )
         if _SURROGATE.search(text):
             json.dumps(data, ensure_ascii=False).encode()
         return data
@@ -242,6 +247,18 @@ def whole_number(digits: str) -> int:
         ValueError: it is none.
     """
     return _refuse_large(int(digits))
+
+
+def finite_number(text: str) -> float:
+    """A number with a fraction or an exponent; infinite ones could not be written to JSON again.
+
+    Raises:
+        ValueError: it is none, or beyond floating point.
+    """
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is not a finite number")
+    return value
 
 
 def _refuse_large(value: int) -> int:

@@ -19,7 +19,12 @@ from torch.overrides import TorchFunctionMode
 
 from synthograph.core.errors import UserError
 from synthograph.core.files import write_bytes
-from synthograph.core.untrusted.documents import JsonObject, read_bounded, whole_number
+from synthograph.core.untrusted.documents import (
+    JsonObject,
+    finite_number,
+    read_bounded,
+    whole_number,
+)
 
 DOCUMENT = "synthograph"
 SUFFIX = ".safetensors"
@@ -102,16 +107,8 @@ def _parse_document(text: str) -> Any:  # noqa: ANN401
     if text.count("[") + text.count("{") > MAX_BRACKETS:
         raise ValueError(f"the document has more than {MAX_BRACKETS} objects and lists")
     return json.loads(
-        text, parse_int=whole_number, parse_constant=_finite_number, parse_float=_finite_number
+        text, parse_int=whole_number, parse_constant=finite_number, parse_float=finite_number
     )
-
-
-def _finite_number(text: str) -> float:
-    """A number of a document; infinite ones could not be written to JSON again."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text[:40]} is not a finite number")
-    return value
 
 
 def _check_header(path: Path, expected: str) -> None:
