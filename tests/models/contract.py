@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from torch.nn.utils import parameters_to_vector
 
 from synthograph.archive.reader import open_archive
 from synthograph.core.errors import UserError
@@ -32,12 +33,14 @@ SPECS = [
 ]
 
 
-def configure(kind: Family, archive: Path, settings: dict[str, Any]) -> RunConfig:
-    """A short run, with labels and augmentation that acts."""
+def configure(
+    kind: Family, archive: Path, settings: dict[str, Any], *, cond: bool = True
+) -> RunConfig:
+    """A short run, with augmentation that acts."""
     pipe = {"xflip": 1, "scale": 1}
     adaptive = {"augment": {"mode": "ada", "p": 0.2, "speed_kimg": 0.1, "pipe": pipe}}
     always = {
-        "data": {"path": str(archive), "cond": True},
+        "data": {"path": str(archive), "cond": cond},
         "model": {"family": kind.name},
         "device": "cpu",
         "precision": "fp32",
@@ -119,6 +122,26 @@ class FamilyContract:
         runs = {stage.optimiser_run for stage in stages}
         assert runs == set(range(len(runs))), "the run of these tests passes all stages"
         assert session.state.non_finite() is None
+
+    @pytest.mark.parametrize("spec", SPECS, ids=str)
+    def test_images_of_every_kind_train_without_labels(
+        self, spec: ImageSpec, tmp_path: Path
+    ) -> None:
+        path = make_archive(
+            tmp_path / "set.zip",
+            size=(spec.height, spec.width),
+            modalities=dict(spec.modalities),
+            bits=spec.bits,
+            classes=(),
+        )
+        config = configure(self.kind, path, self.settings, cond=False)
+        session = make_session(config, open_data(config))
+        trained = session.state.networks.trained
+        before = {key: parameters_to_vector(m.parameters()) for key, m in trained.items()}
+        session.step()
+        assert session.state.non_finite() is None
+        for key, module in trained.items():
+            assert not torch.equal(parameters_to_vector(module.parameters()), before[key]), key
 
     def test_saved_and_loaded(self, archive: Path, tmp_path: Path) -> None:
         session = self.session(archive)

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+import torch
 
-from tests.models.contract import FamilyContract
+from synthograph.training.setup import make_session, open_data
+from tests.models.contract import FamilyContract, configure
 from tests.models.staged import FIRST, RATES, Staged
 
 
@@ -43,3 +45,21 @@ class TestStaged(FamilyContract):
         assert [bool(entry[4]) for entry in seen[:5]] == [True, True, True, False, True], (
             "the optimisers start anew with the second stage"
         )
+
+    def test_the_average_forgets_by_images_not_by_steps(self, archive: Path) -> None:
+        """A stage of larger batches halves an average after as many images."""
+        averaging = {"training": self.settings["training"] | {"ema_kimg": 0.02, "ema_ramp": None}}
+        config = configure(self.kind, archive, {**self.settings, **averaging})
+        session, sizes = make_session(config, open_data(config)), []
+        while session.state.progress.images < 50:
+            old = [p.detach().clone() for p in session.state.ema.parameters()]
+            seen = session.state.progress.images
+            session.step()
+            sizes.append(session.state.progress.images - seen)
+            share = 0.5 ** (sizes[-1] / 20)
+            current = session.state.networks.generator.parameters()
+            for before, average, new in zip(
+                old, session.state.ema.parameters(), current, strict=True
+            ):
+                torch.testing.assert_close(average, before * share + new * (1 - share))
+        assert set(sizes) == {6, 4}
