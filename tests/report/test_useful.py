@@ -94,6 +94,8 @@ def study(
         ((), Answer.MISSING),
         ((study(Finding.BETTER, Finding.NO_DIFFERENCE),), Answer.YES),
         ((study(Finding.BETTER),), Answer.INDICATIVE_YES),
+        ((study(Finding.BETTER, Finding.UNDECIDED),), Answer.INDICATIVE_YES),
+        ((study(Finding.BETTER, Finding.UNDECIDED, Finding.BETTER),), Answer.YES),
         ((study(Finding.BETTER, Finding.BETTER, Finding.WORSE),), Answer.PARTLY),
         ((study(Finding.WORSE, Finding.WORSE),), Answer.NO),
         ((study(Finding.NON_INFERIOR, Finding.BETTER),), Answer.NOT_SHOWN),

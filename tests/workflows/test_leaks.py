@@ -585,6 +585,12 @@ def clean_external_alone(folder: Path) -> dict:
     return {"data": here, "external": [str(there)], "folds": "external"}
 
 
+def clean_two_external_sets_alone(folder: Path) -> dict:
+    further = write(folder / "c.zip", patients(6, seed=5, name="R"), namespace="further")
+    made = clean_external_alone(folder)
+    return {**made, "external": [*made["external"], str(further)]}
+
+
 def clean_without_groups(folder: Path) -> dict:
     images = [Taken(replace(i.row, group=""), i.pixels) for i in patients(40, per=1)]
     return {"data": write(folder / "a.zip", images)}
@@ -654,6 +660,42 @@ CLEAN = [each for name, each in sorted(globals().items()) if name.startswith("cl
 def test_clean_studies_are_not_refused(tmp_path: Path, make: Callable[[Path], dict]) -> None:
     inputs = plan(tmp_path, **make(tmp_path))
     assert 0 < inputs.task.expected_error(inputs.tested) < 1
+
+
+@pytest.mark.parametrize(
+    ("make", "tested", "outside"),
+    [
+        (clean_external_alone, 24, [24]),
+        (clean_two_external_sets_alone, 24, [24, 6]),
+        (clean_copies_under_two_groups, 24, []),
+    ],
+)
+def test_a_plan_counts_groups_as_a_study_does(
+    tmp_path: Path, make: Callable[[Path], dict], tested: int, outside: list[int]
+) -> None:
+    """Those with an equal image are one; where only external sets test, the first one decides."""
+    inputs = plan(tmp_path, **make(tmp_path))
+    assert len({row.group for row in inputs.tested}) == tested
+    found = [inputs.groups(images.rows, name) for name, images in inputs.external.items()]
+    assert found == outside
+
+
+def test_copies_in_an_external_set_join_their_groups(tmp_path: Path) -> None:
+    images = patients(seed=9, name="Q")
+    more = [*images, *renamed(images[:4], CHANGES["equal"])]
+    there = write(tmp_path / "b.zip", more, namespace="there")
+    here = write(tmp_path / "a.zip", patients())
+    inputs = plan(tmp_path, data=here, external=[str(there)])
+    ((name, found),) = inputs.external.items()
+    assert len(found.groups) > 24 and inputs.groups(found.rows, name) == 24
+
+
+def test_a_plan_says_that_few_groups_decide_nothing(tmp_path: Path) -> None:
+    few = write(tmp_path / "b.zip", patients(8, seed=9, name="Q"), namespace="there")
+    here = write(tmp_path / "a.zip", patients())
+    (tmp_path / "study.yaml").write_text(f"data: {here}\nexternal: [{few}]\nfolds: external\n")
+    said = str(sg.study(study=tmp_path / "study.yaml", plan=True, device="cpu"))
+    assert "nothing will be decided: a class has 4 groups of test images, at least 5" in said, said
 
 
 def test_clean_mixtures_and_evaluations_are_not_refused(

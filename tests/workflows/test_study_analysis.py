@@ -117,6 +117,11 @@ def test_further_conditions_are_adjusted_and_the_primary_one_is_not() -> None:
     assert [each.against for each in found.internal.to_others] == ["shuffled labels"]
 
 
+def test_a_claim_names_the_draws() -> None:
+    found = study(REAL, MIXED)
+    assert found.may.count("; 2 draws of the generator") == 1, found.may
+
+
 def test_one_draw_holds_for_this_generator() -> None:
     found = study(REAL, arm(ArmKind.MIXED, 2.5, draws=1))
     assert found.decided.trainings is None, found.decided
@@ -151,6 +156,36 @@ def test_a_study_without_a_primary_arm_tells_values() -> None:
     (difference,) = two.internal.differences
     assert difference.adjusted_p == difference.p and not difference.primary
     assert "one of them is better, since no comparison was fixed" in two.may_not, two.may_not
+
+
+def test_no_test_over_folds_that_draws_of_one_generator_serve() -> None:
+    """What the generator does by chance is the same in all of them, so they do not show it."""
+    shared = {"together": (range(4),)}
+    found = study(REAL, replace(MIXED, **shared))
+    (over_folds,) = [each for each in found.decided.others if "Nadeau" in each.test]
+    assert over_folds.p is None and "serves several folds" in over_folds.reason, over_folds
+    said = repr(StudyResult(found, Path("s")))
+    assert "no corrected t-test, since one generator serves several folds" in said, said
+    one = study(REAL, arm(ArmKind.MIXED, 2.5, draws=1, **shared))
+    (over_folds,) = [each for each in one.decided.others if "Nadeau" in each.test]
+    assert over_folds.p is not None, "given this generator, folds are separate"
+
+
+def test_equal_differences_of_folds_are_no_proof() -> None:
+    """Their spread is nothing by chance, which would make any difference certain."""
+    gain = predictions(2.5, 0, patients=64)
+    labels = torch.where(gain.groups % 2 == 0, 0, 1)
+    right = torch.nn.functional.one_hot(labels, 2).double()
+    wrong = right.clone()
+    for fold in range(4):
+        first = int((gain.folds == fold).nonzero()[0])
+        wrong[first] = wrong[first].flip(0)
+    perfect = arm(ArmKind.MIXED, 2.5, draws=1)
+    perfect = replace(perfect, draws=(replace(gain, probabilities=right),))
+    other = replace(REAL, draws=(replace(gain, probabilities=wrong),))
+    found = study(other, perfect, measure=scores.ACCURACY).decided
+    (over_folds,) = [each for each in found.others if "Nadeau" in each.test]
+    assert over_folds.p is None and "the same in every fold" in over_folds.reason, over_folds
 
 
 def test_delong_for_single_images_only() -> None:

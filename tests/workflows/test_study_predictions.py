@@ -25,7 +25,9 @@ class Task:
 
 
 def test_patients_with_an_equal_image_count_as_one(tmp_path: Path) -> None:
-    """They are kept in one fold for the same reason: what is drawn again is what was divided."""
+    """They are kept in one fold for the same reason: what is drawn again is what was divided. In
+    an external set they are one, too.
+    """
     archive = open_archive(make_archive(tmp_path / "set.zip", count=12))
     names = sorted({row.group for row in archive.rows})
     assert len(names) > 2
@@ -33,7 +35,10 @@ def test_patients_with_an_equal_image_count_as_one(tmp_path: Path) -> None:
     cell = study_cells.Cell(Condition.REAL, None, 0, 0, 0)
     cells = [
         study_predictions.Tested(
-            cell, tmp_path, trained, study_cells.TestRecord(tables={study_cells.TEST: "test.csv"})
+            cell,
+            tmp_path,
+            trained,
+            study_cells.TestRecord(tables={study_cells.TEST: "test.csv", "b.zip": "b.csv"}),
         )
     ]
     parts = {0: ArchiveRows(archive, archive.rows)}
@@ -44,3 +49,5 @@ def test_patients_with_an_equal_image_count_as_one(tmp_path: Path) -> None:
     assert len(found.groups.unique()) == len(names) - 1
     both = [number for number, row in enumerate(rows) if row.group in names[:2]]
     assert len(set(found.groups[both].tolist())) == 1
+    there = study_predictions.on_external(Task(), cells, "b.zip", parts[0], units)
+    assert len(there.groups.unique()) == len(names) - 1

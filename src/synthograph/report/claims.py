@@ -54,8 +54,8 @@ def _allowed(study: Study) -> str:
         return f"Nothing: the difference cannot be decided ({found.reason}; {where})."
     generator = "this generator and " if study.synthetic else ""
     one = f"Given {generator}these trainings, " if found.trainings is None else ""
-    again = "generators" if study.synthetic else "trainings"
-    draws = f"; {found.draws} {again} per fold" if found.draws > 1 else ""
+    again = "draws of the generator" if study.synthetic else "trainings per fold"
+    draws = f"; {found.draws} {again}" if found.draws > 1 else ""
     numbers = f"{study.measure_title} {difference_words(found)}; {where}{draws}"
     outside = "".join(
         f" In {each.name}: {away.finding.value} ({difference_words(away)}; "

@@ -62,6 +62,12 @@ def _differences(study: Study, part: StudySet, where: str) -> TableText:
         "Every external set is tested by itself, unadjusted." if part.name else "",
         f"Tests: {'; '.join(tests)}." if tests else "",
         *dict.fromkeys(f"{each.arm}: {each.reason}" for each in found if each.reason),
+        *dict.fromkeys(
+            f"{one.arm}: no {each.test.partition(' (')[0]}, since {each.reason}"
+            for one in found
+            for each in one.others
+            if each.reason
+        ),
     )
     return TableText(f"Differences in {study.measure_title}: {where}", head, rows, notes)
 

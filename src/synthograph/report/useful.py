@@ -12,7 +12,7 @@ RULE = (
     "Studies decide. A classifier or segmenter is trained with and without the synthetic images, "
     "with equal steps, and tested on patients that neither it nor its generator saw. Yes, if the "
     "primary condition is better than the best arm without synthetic images, and nothing else "
-    "explains it. It needs two generators per fold, patients as groups, a control of repeated "
+    "explains it. It needs two draws of the generator, patients as groups, a control of repeated "
     "real images, and an external set in which it is not worse. Where one of these is missing, the "
     "answer is an indication. No, if it is worse. Else it is not shown."
 )
@@ -109,9 +109,13 @@ def _worse_elsewhere(study: Study) -> bool:
 def _lacking(study: Study) -> list[str]:
     """What keeps an answer from being more than an indication."""
     kinds = {arm.kind for arm in study.internal.arms}
+    away = [each.difference(study.primary) for each in study.external]
+    decided = any(each is not None and each.finding is not Finding.UNDECIDED for each in away)
     lacking = {
-        "There was one generator per fold.": study.decided.trainings is None,
+        "There was one draw of the generator.": study.decided.trainings is None,
         "No external set was studied.": not (study.external or study.about.tested),
+        "No external set is large enough to decide.": bool(away)
+        and not (decided or study.about.tested),
         f"Groups are {study.about.units}, not patients.": not study.about.unit_is_patient,
         "Repeated real images were not studied.": ArmKind.DUPLICATES not in kinds,
     }

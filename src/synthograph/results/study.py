@@ -140,7 +140,7 @@ class StudyArm(Schema):
         by_group: the measure of groups, by the mean probability of their images.
         folds: the measure of every fold.
         scores: further scores.
-        calibration: of the first draw.
+        calibration: of all draws.
     """
 
     name: str

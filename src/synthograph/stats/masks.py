@@ -117,6 +117,7 @@ class Overlaps:
         """The same with the pixels of all images of a group together, as those of a volume; its
         distance is the mean of those that have a value.
         """
+        assert self.seeds is None, "mean pixels of several trainings are those of no mask"
         keys = torch.stack((self.groups, self.folds), dim=1)
         found, inverse = keys.unique(dim=0, return_inverse=True)
 

@@ -292,11 +292,11 @@ class _Run:
             tested = [self._tested(cell) for cell in own if cell.draw == draw]
             name = f"{condition}-draw{draw}"
             if parts:
-                found, rows = out_of_fold(task, tested, parts, self.inputs.units)
+                found, rows = out_of_fold(task, tested, parts, self.inputs.units[""])
                 write_table(self.folder.predictions(name), task, found, rows)
                 draws.append(found)
             for place, (title, images) in enumerate(self.inputs.external.items()):
-                there = on_external(task, tested, title, images)
+                there = on_external(task, tested, title, images, self.inputs.units[title])
                 path = self.folder.predictions(f"{name}-external{place}")
                 write_table(path, task, there, images.rows)
                 external.setdefault(title, []).append(there)
@@ -321,7 +321,7 @@ class _Run:
     def _facts(self, cells: Sequence[Cell]) -> StudyFacts:
         settings = self.inputs.settings
         shares = [
-            len(fold.part("test").groups) / len(fold.part("train").groups)
+            self.inputs.groups(fold.part("test").rows) / self.inputs.groups(fold.part("train").rows)
             for fold in self.inputs.folds
             if fold.tested
         ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from synthograph.archive.advice import has_groups
 from synthograph.archive.batches import ArchiveRows, open_rows
-from synthograph.archive.copies import RepeatedImages, find_copies
+from synthograph.archive.copies import RepeatedImages, find_copies, joined_groups
 from synthograph.archive.manifest import UNLABELLED
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
@@ -142,6 +142,12 @@ def open_external(
         notes += refuse_recoded(images, inside, f"images of {archive.path.name}", progress)
         found[images.name] = images
     return found, notes
+
+
+def units_of(images: ArchiveRows, progress: Progress) -> Mapping[str, str]:
+    """Group of an external set to the first of those that it is joined with by equal images."""
+    own = replace(images.archive, rows=list(images.rows))
+    return joined_groups(images.rows, find_copies(own, progress.track("looking for equal images")))
 
 
 def _check_alike(images: ArchiveRows, archive: Archive) -> None:

@@ -96,6 +96,13 @@ class Classify(StudyTask[Predictions]):
         of_brier = 2 * abs(2 * right - 1) * of_shares
         return self.settings.spread or (of_brier if self.score is scores.BRIER else of_shares)
 
+    def fewest_groups(self, rows: Sequence[Row]) -> int:
+        """Of the classes that the measure is of; of one of all images alike, all groups."""
+        wanted = self.score.classes
+        names = self.classes if wanted is None else [self.classes[number] for number in wanted]
+        counts = (len({row.group for row in rows if row.label == name}) for name in names)
+        return min(counts, default=len({row.group for row in rows}))
+
     def expected_error(self, rows: Sequence[Row]) -> float:
         """As `stats.paired.auroc_error` has it, the mean over classes; else from the spread, over
         all groups or over those of every class.

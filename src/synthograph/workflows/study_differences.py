@@ -27,6 +27,8 @@ from synthograph.stats.paired import (
 from synthograph.stats.scores import AUROC, Predictions, reliability
 
 ALPHA = 1 - LEVEL
+SAME = 1e-9
+"""Differences of folds that are nearer than that are equal."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,8 @@ def difference(arm: Side[O], other: Side[O], rules: Rules[O]) -> StudyDifference
     )
     folds = tuple(_fold_differences(arm, other, rules.score))
     draws = found.trainings is not None
-    second = [*_corrected(folds, rules.test_share)]
+    alike = draws and bool(arm.together or other.together)
+    second = [*_corrected(folds, rules.test_share, alike=alike)]
     trainings = [*_obuchowski(arm.predictions, other.predictions, rules.score)]
     return StudyDifference(
         arm=arm.name,
@@ -194,14 +197,26 @@ def _fold_differences(arm: Side[O], other: Side[O], score: Score[O]) -> Iterator
         yield ours.replace(value=(ours.value or 0.0) - (theirs.value or 0.0) if defined else None)
 
 
-def _corrected(folds: Sequence[FoldValue], test_share: float | None) -> Iterator[SecondOpinion]:
-    """The test over folds; draws of one fold share its test images, so their mean counts once."""
+def _corrected(
+    folds: Sequence[FoldValue], test_share: float | None, *, alike: bool
+) -> Iterator[SecondOpinion]:
+    """The test over folds; draws of one fold share its test images, so their mean counts once.
+
+    Folds that are `alike` have draws of one generator: what it does by chance is the same in all of
+    them, so their spread does not tell it. With one draw it is given, as it is for the interval.
+    """
     if len(folds) < 2:
         return
     test = "corrected t-test (Nadeau and Bengio 2003)"
     values = [each.value for each in folds if each.value is not None]
     if len(values) < len(folds):
         yield SecondOpinion(test=test, reason="the measure has no value in a fold")
+        return
+    if alike:
+        yield SecondOpinion(test=test, reason="one generator serves several folds")
+        return
+    if any(values) and max(values) - min(values) < SAME:
+        yield SecondOpinion(test=test, reason="the difference is the same in every fold")
         return
     share = 1 / (len(folds) - 1) if test_share is None else test_share
     yield SecondOpinion(test=test, p=corrected_t(values, share)[1])

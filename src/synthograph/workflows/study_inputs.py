@@ -1,7 +1,7 @@
 """All that a study reads, opened and checked before any work."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ class Inputs:
         external: further test images by name.
         sources: fold and draw to the generator or set of others; empty where the study trains.
         units: group to the first of those that it is joined with by equal images: what is divided
-            into folds, and what intervals draw.
+            into folds, and what intervals draw; by the name of an external set, empty for the
+            archive.
         notes: what must stand beside the numbers.
     """
 
@@ -48,7 +49,7 @@ class Inputs:
     folds: Sequence[Fold]
     external: Mapping[str, ArchiveRows]
     sources: Mapping[tuple[int, int], Source]
-    units: Mapping[str, str]
+    units: Mapping[str, Mapping[str, str]]
     notes: Sequence[str]
 
     @property
@@ -63,9 +64,18 @@ class Inputs:
 
     @property
     def tested(self) -> list[Row]:
-        """Test images of the folds, or those of external sets where folds have none."""
-        inside = [row for fold in self.folds for row in fold.part("test").rows]
-        return inside or [row for images in self.external.values() for row in images.rows]
+        """Test images that the study is about, under the group that each counts as: those of the
+        folds, or of the first external set where folds have none.
+        """
+        name, rows = "", [row for fold in self.folds for row in fold.part("test").rows]
+        if not rows:
+            name, images = next(iter(self.external.items()))
+            rows = list(images.rows)
+        return [replace(row, group=self.units[name][row.group]) for row in rows]
+
+    def groups(self, rows: Sequence[Row], name: str = "") -> int:
+        """How many groups images count as, of an external set by its name."""
+        return len({self.units[name][row.group] for row in rows})
 
     def draws(self, condition: Condition) -> int:
         """How often an arm is repeated: with other generators, or with other random numbers."""
@@ -130,11 +140,13 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
     wanted = settings.primary.condition
     if wanted is not None and wanted in task.left_out:
         raise UserError(f"primary.condition: {task.left_out[wanted]}")
+    units = {"": joined_groups(archive.rows, copies)}
     folds = make_folds(archive, settings, copies)
     for fold in folds:
         task.check_fold(fold)
     pictures = study_checks.refuse_one_picture_twice(archive, progress)
     external, alike = study_checks.open_external(task, archive, folds, progress)
+    units |= {name: study_checks.units_of(each, progress) for name, each in external.items()}
     sources = study_checks.open_sources(task, archive)
     study_checks.refuse_external_seen(sources, external)
     study_checks.refuse_start_seen(settings, folds, external)
@@ -149,5 +161,4 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
         generator_config(settings, archive, device)
     notes = [*study_checks.notes(settings, archive, external, sources, assigned), *pictures, *alike]
     notes += [why for each, why in task.left_out.items() if each in settings.conditions]
-    units = joined_groups(archive.rows, copies)
     return Inputs(task, archive, folds, external, assigned, units, notes)

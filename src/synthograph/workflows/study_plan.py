@@ -9,11 +9,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from synthograph.archive.ledger import told
-from synthograph.archive.manifest import Row
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.downstream import probe
 from synthograph.report.words import several
+from synthograph.stats.intervals import MIN_GROUPS, quantile
 from synthograph.stats.paired import detectable
 from synthograph.stats.scores import AUROC, BRIER
 from synthograph.training.estimate import coarse_estimate
@@ -52,12 +52,15 @@ class StudyPlan(Result):
 
     Attributes:
         inputs: opened and checked.
-        error: expected standard error of a difference, for given trainings.
+        fewest: groups of test images of the class that fewest have.
+        error: expected standard error of a difference, for given trainings; None with too few
+            groups.
         costs: of the parts.
     """
 
     inputs: Inputs
-    error: float
+    fewest: int
+    error: float | None
     costs: Sequence[Cost]
 
     def lines(self) -> Iterator[str]:
@@ -96,17 +99,24 @@ class StudyPlan(Result):
             near = f"where {settings.expected:.0%} are right"
         if task.spread is not None:
             near += f" and a standard deviation of {number(task.spread)} between groups"
-        if len(self.inputs.conditions) > 1:
-            others = "generators" if settings.synthetic else "trainings"
+        freedom = self.fewest - 1
+        if self.error is None:
             yield (
-                "smallest difference that is seen with a power of 80 %: "
-                f"{number(detectable(self.error))} of {settings.measure}, {near}; if {others} "
-                "differ, only a larger one is seen"
+                f"nothing will be decided: a class has {several(self.fewest, 'group')} of test "
+                f"images, at least {MIN_GROUPS} are needed"
+            )
+        elif len(self.inputs.conditions) > 1:
+            others = "generators" if settings.synthetic else "trainings"
+            smallest = number(detectable(self.error, freedom))
+            yield (
+                f"smallest difference that is seen with a power of 80 %: {smallest} of "
+                f"{settings.measure}, {near}; if {others} differ, only a larger one is seen"
             )
         else:  # two arms on the same groups are planned to differ by as much as one from the truth
-            yield f"95 % interval of {settings.measure}: about ±{number(1.96 * self.error)}, {near}"
+            width = number(quantile(freedom) * self.error)
+            yield f"95 % interval of {settings.measure}: about ±{width}, {near}"
         if settings.synthetic and settings.draws == 1:
-            yield "one generator per fold: what is found holds given this generator"
+            yield "one draw of the generator: what is found holds given this generator"
 
 
 def _groups(inputs: Inputs) -> Table:
@@ -114,16 +124,12 @@ def _groups(inputs: Inputs) -> Table:
     table = Table("fold", *(Column(head, justify="right") for head in heads))
     for fold in inputs.folds:
         parts = [fold.part(part) for part in PARTS]
-        cells = [str(n) for part in parts for n in (_group_count(part.rows), len(part.rows))]
+        cells = [str(n) for part in parts for n in (inputs.groups(part.rows), len(part.rows))]
         table.add_row(str(fold.number), *cells)
     for name, images in inputs.external.items():
-        counts = (str(_group_count(images.rows)), str(len(images.rows)))
+        counts = (str(inputs.groups(images.rows, name)), str(len(images.rows)))
         table.add_row(Text(name), "", "", "", "", *counts)
     return table
-
-
-def _group_count(rows: Sequence[Row]) -> int:
-    return len({row.group for row in rows})
 
 
 def _about(condition: Condition, inputs: Inputs) -> str:
@@ -144,7 +150,10 @@ def make_plan(inputs: Inputs, device: str, progress: Progress) -> StudyPlan:
     """Measure on this machine what a study would cost; write nothing but the cache."""
     progress.log("measuring how long it takes ...")
     costs = [*_generators(inputs, device), *_cells(inputs, device)]
-    return StudyPlan(inputs, inputs.task.expected_error(inputs.tested), costs)
+    fewest = inputs.task.fewest_groups(inputs.tested)
+    enough = fewest >= MIN_GROUPS
+    error = inputs.task.expected_error(inputs.tested) if enough else None
+    return StudyPlan(inputs, fewest, error, costs)
 
 
 def _generators(inputs: Inputs, device: str) -> Iterator[Cost]:

@@ -79,9 +79,15 @@ def out_of_fold(
     return joined(found), rows
 
 
-def on_external(task: StudyTask[O], cells: Sequence[Tested], name: str, images: ArchiveRows) -> O:
+def on_external(
+    task: StudyTask[O],
+    cells: Sequence[Tested],
+    name: str,
+    images: ArchiveRows,
+    units: Mapping[str, str],
+) -> O:
     """What was found on external images, means over folds and seeds; all images in fold 0."""
-    groups = _numbers(images.rows, {})
+    groups = _numbers(images.rows, units)
     return task.mean([each.found(task, name, images.rows, groups) for each in cells])
 
 

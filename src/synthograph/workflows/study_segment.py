@@ -30,7 +30,7 @@ from synthograph.workflows.downstream_requests import FitOptions, SegmentTrainRe
 from synthograph.workflows.segment_evaluate import mask_table
 from synthograph.workflows.segmenting import overlaps_of, predicted_masks, same_classes
 from synthograph.workflows.study_folds import PARTS, Fold
-from synthograph.workflows.study_settings import Condition, StudySettings
+from synthograph.workflows.study_settings import EXTERNAL, Condition, StudySettings
 from synthograph.workflows.study_task import StudyTask, Trained
 
 LEFT_OUT = {
@@ -106,16 +106,20 @@ class Segment(StudyTask[Overlaps]):
         value = self.settings.expected
         return self.settings.spread or math.sqrt(value * (1 - value)) / 3
 
+    def fewest_groups(self, rows: Sequence[Row]) -> int:
+        """With a class that is measured; all groups where nobody knows which have it."""
+        # nobody has looked at masks of external sets, whose files are called as the archive's own
+        there = {} if self.settings.folds == EXTERNAL else self.there
+        of_class = [
+            {row.group for row in rows if number in there.get(row.file, ())}
+            for number in self.measured
+        ]
+        return min(map(len, of_class)) or len({row.group for row in rows})
+
     def expected_error(self, rows: Sequence[Row]) -> float:
         """From the spread, over the groups with the class that fewest groups have."""
         assert self.spread is not None
-        of_class = [
-            {row.group for row in rows if number in self.there.get(row.file, ())}
-            for number in self.measured
-        ]
-        # nobody has looked at masks of external sets
-        groups = min(map(len, of_class)) or len({row.group for row in rows})
-        return paired_error(self.spread, groups)
+        return paired_error(self.spread, self.fewest_groups(rows))
 
     @property
     def measured(self) -> Sequence[int]:

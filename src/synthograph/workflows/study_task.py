@@ -114,6 +114,10 @@ class StudyTask(ABC, Generic[O]):
         """
 
     @abstractmethod
+    def fewest_groups(self, rows: Sequence[Row]) -> int:
+        """Groups of test images of the class that fewest have, as far as the measure is of it."""
+
+    @abstractmethod
     def expected_error(self, rows: Sequence[Row]) -> float:
         """Expected standard error of a difference on test images, for given trainings."""
 
