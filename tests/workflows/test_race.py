@@ -10,7 +10,7 @@ import synthograph
 from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.reader import open_archive
 from synthograph.core.config import parse_assignments
-from synthograph.core.errors import StoppedError, UserError
+from synthograph.core.errors import DivergedError, StoppedError, UserError
 from synthograph.core.interval import Interval
 from synthograph.core.progress import Printed
 from synthograph.features.base import MissingWeightsError
@@ -93,6 +93,12 @@ def test_a_damaged_record_is_refused(tmp_path: Path, change: dict[str, Any]) -> 
     broken.save(tmp_path / race.RACE)
     with pytest.raises(UserError, match="is no preset of this race; start a new one"):
         synthograph.train(resume=tmp_path)
+
+
+def test_who_was_not_measured_is_out() -> None:
+    found = race.decide(raced(a=(5, 0.5), b=(None, 0.9), c=(None, 0.0)).left("c", "it diverged"))
+    assert found.winner == "a"
+    assert found.reasons[:2] == ("b is out: frechet has no value", "c is out: it diverged")
 
 
 def test_without_numbers_nothing_is_decided() -> None:
@@ -180,6 +186,41 @@ def test_a_race_stops_though_the_signal_came_when_a_candidate_was_all_but_done(
     begun.replace(request={**begun.request, **sent}).save(folder / race.RACE)
     assert synthograph.train(resume=folder).images == 64 and len(taken) == 8 + 8 + 8
     assert "not followed at http://127.0.0.1:9, which only" in capsys.readouterr().out
+
+
+def test_a_candidate_that_diverges_leaves_the_race_to_others(
+    cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = Session.step
+
+    def diverging(self: Session) -> object:
+        if self.config.model.family == "stylegan1":
+            raise DivergedError("numbers are not finite")
+        return step(self)
+
+    monkeypatch.setattr(Session, "step", diverging)
+    asked = TrainRequest.parse({**SMALL, "data": cells, "outdir": tmp_path / "runs"})
+    result = train.run(asked, progress=Printed())
+    (folder,) = (tmp_path / "runs").iterdir()
+    found = Race.load(folder / race.RACE)
+    assert result is not None and result.images == 64 and found.winner == "tiny"
+    assert found.candidates[1].out == "numbers are not finite" and not found.candidates[1].scores
+    assert "race: tiny-progressive is out: numbers are not finite" in capsys.readouterr().out
+    assert synthograph.train(resume=folder).run == result.run
+
+
+def test_a_judge_for_other_images_is_refused_before_the_race(cells: Path, tmp_path: Path) -> None:
+    grey = make_archive(tmp_path / "grey.zip", count=48, size=(8, 8), modalities={"image": 1})
+    synthograph.split(archive=grey, val=0.4, test=0.2)
+    judge, few = tmp_path / "grey.safetensors", {"steps": 2, "batch": 8, "every": 2}
+    synthograph.classify_train(data=grey, out=judge, backbone="small", transforms="none", **few)
+    name = f"classifier:{judge}"
+    with pytest.raises(UserError, match="does not take images of 3 channels, .* random-vgg16"):
+        synthograph.train(data=cells, outdir=tmp_path / "runs", **SMALL, features=name)
+    plain = {**SMALL, "cfg": "tiny", "metrics": "frechet", "features": name}
+    with pytest.raises(UserError, match="does not take images of 3 channels"):
+        synthograph.train(data=cells, outdir=tmp_path / "runs", **plain)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_dry_run_says_what_decides(

@@ -9,6 +9,7 @@ import pytest
 import synthograph
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.progress import Printed
+from synthograph.features.taps import UNTRAINED
 from synthograph.training.run import read_config
 from synthograph.training.session import Session
 from synthograph.workflows import train
@@ -179,6 +180,26 @@ def test_a_start_of_another_shape_than_the_preset_is_told(
     said = capsys.readouterr().out
     assert "have the shape of skin.safetensors: z_dim 64 (preset 512)" in said
     train.run(TrainRequest.parse({**asked, "cfg": "tiny"}), progress=Printed())
+    assert "the shape of" not in capsys.readouterr().out
+
+
+def test_a_start_with_the_same_frozen_features_is_no_other_shape(
+    cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = {"channel_base": 64, "channel_max": 4, "features.name": UNTRAINED}
+    few = {"batch": 4, "kimg": 0.004, "device": "cpu", "cond": True, "metrics": "none"}
+    asked = {
+        **few,
+        "data": cells,
+        "cfg": "tiny-projected",
+        "outdir": tmp_path / "runs",
+        "settings": [f"model.{name}={value}" for name, value in small.items()],
+    }
+    source = train.run(TrainRequest.parse(asked), progress=Printed())
+    assert source is not None
+    capsys.readouterr()
+    again = {**asked, "init_from": str(source.run), "dry_run": True}
+    train.run(TrainRequest.parse(again), progress=Printed())
     assert "the shape of" not in capsys.readouterr().out
 
 

@@ -35,6 +35,7 @@ class Candidate(Schema):
         init_from: network whose weights it begins with; `none`, or None in older files, for random
             ones.
         scores: of its last snapshot in the race; empty until it was measured.
+        out: why there was nothing to measure; empty for any other.
     """
 
     preset: str
@@ -43,6 +44,7 @@ class Candidate(Schema):
     seconds: float
     init_from: FileName | None = None
     scores: Many[RaceScore] = ()
+    out: Prose = ""
 
     def value(self, name: str) -> float | None:
         """The measure of that name."""
@@ -75,9 +77,15 @@ class Race(Document):
 
     def scored(self, preset: str, scores: Iterable[RaceScore]) -> Self:
         """With the scores of a candidate."""
+        return self._with(preset, scores=tuple(scores))
+
+    def left(self, preset: str, why: str) -> Self:
+        """With a candidate that is out."""
+        return self._with(preset, out=why)
+
+    def _with(self, preset: str, **values: object) -> Self:
         return self.replace(
             candidates=tuple(
-                one.replace(scores=tuple(scores)) if one.preset == preset else one
-                for one in self.candidates
+                one.replace(**values) if one.preset == preset else one for one in self.candidates
             )
         )

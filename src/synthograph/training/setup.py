@@ -37,7 +37,7 @@ from synthograph.training.config import (
 )
 from synthograph.training.controllers import make_controller
 from synthograph.training.distributed import Team, check_shares
-from synthograph.training.frozen import feature_taps, found_features
+from synthograph.training.frozen import completed, feature_taps
 from synthograph.training.presets import check_model, resolve
 from synthograph.training.session import Session
 from synthograph.training.state import TrainingState, make_optimisers
@@ -178,10 +178,7 @@ def resolve_machine(config: RunConfig) -> RunConfig:
     """
     device = pick_device(config.device)
     precision = pick_precision(config.precision, device)
-    found: JsonObject = {"device": str(device), "precision": precision}
-    features = config.model.frozen_features
-    if features is not None:
-        found["model"] = config.model.with_features(found_features(features))
+    found = {"device": str(device), "precision": precision, "model": completed(config.model)}
     return config.model_copy(update=found)
 
 

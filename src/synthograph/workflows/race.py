@@ -14,7 +14,7 @@ import torch
 from synthograph.archive.batches import ArchiveRows, ImageSet
 from synthograph.core.console import say
 from synthograph.core.devices import is_gpu, synchronise
-from synthograph.core.errors import StoppedError, UserError
+from synthograph.core.errors import DivergedError, StoppedError, UserError
 from synthograph.core.files import disk_errors
 from synthograph.core.progress import Progress
 from synthograph.core.signals import StopRequest
@@ -263,17 +263,21 @@ def run(
         The winner's run directory.
 
     Raises:
-        UserError: a candidate's images could not be measured.
+        UserError: a candidate's images could not be measured, or those of none.
         StoppedError: the same command with --resume goes on.
     """
     race = _load(folder / RACE)
     for one in race.candidates:
-        if not one.scores:
+        if not (one.scores or one.out):
             progress.log(f"race: {one.preset} trains for {one.kimg:g} kimg")
-            scores = _measured(_trained(folder, race, one, asked, train), race.extractor)
-            race = race.scored(one.preset, scores)
+            try:
+                scores = _measured(_trained(folder, race, one, asked, train), race.extractor)
+                race = race.scored(one.preset, scores)
+                progress.log(f"race: {one.preset}: {', '.join(map(entry_text, scores))}")
+            except DivergedError as error:
+                race = race.left(one.preset, str(error))
+                progress.log(f"race: {one.preset} is out: {error}")
             race.save(folder / RACE)
-            progress.log(f"race: {one.preset}: {', '.join(map(entry_text, scores))}")
     if race.winner is None:
         race = decide(race)
         race.save(folder / RACE)
@@ -357,18 +361,24 @@ def decide(race: Race) -> Race:
     Raises:
         UserError: nothing could be measured.
     """
-    distances = {one.preset: one.value(DISTANCE) for one in race.candidates}
-    covered = {one.preset: one.value(COVERAGE) or 0.0 for one in race.candidates}
+    given = {one.preset: one.value(DISTANCE) for one in race.candidates}
+    distances = {name: value for name, value in given.items() if value is not None}
+    if not distances:
+        raise UserError("the race could not be decided: nothing was measured; choose a preset")
+    covered = {
+        one.preset: one.value(COVERAGE) or 0.0 for one in race.candidates if one.preset in distances
+    }
     best = max(covered.values())
     admitted = {
-        name: value
-        for name, value in distances.items()
-        if value is not None and covered[name] >= LEAST_COVERAGE * best
+        name: value for name, value in distances.items() if covered[name] >= LEAST_COVERAGE * best
     }
-    if not admitted:
-        raise UserError("the race could not be decided: nothing was measured; choose a preset")
     winner = min(admitted, key=lambda name: admitted[name])
     refused = [
+        f"{one.preset} is out: {one.out or f'{DISTANCE} has no value'}"
+        for one in race.candidates
+        if one.preset not in distances
+    ]
+    refused += [
         f"{name} is out: coverage {covered[name]:.2g} is less than {LEAST_COVERAGE:g} of {best:.2g}"
         for name in distances
         if name not in admitted

@@ -12,9 +12,12 @@ from synthograph.archive.batches import ArchiveRows, ImageSet, with_mirrored
 from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
+from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import write_tensors
 from synthograph.features import registry
+from synthograph.features.base import ChoosyExtractor
+from synthograph.features.packaged import RANDOM
 from synthograph.features.registry import feature_folder
 from synthograph.metrics.columns import features_of
 from synthograph.metrics.evaluate import MIN_IMAGES, EvaluationTask, evaluate
@@ -66,10 +69,12 @@ def check_measures(config: RunConfig, archive: Archive) -> None:
     """Refuse what cannot be measured, before a run begins; missing weights are no reason to.
 
     Raises:
-        UserError: unknown names, damaged weights, or patience where nothing can choose.
+        UserError: unknown names, damaged weights, an extractor for other images, or patience where
+            nothing can choose.
     """
     requested = requested_measures(config)
     _lacking(config, requested)
+    _refuse_unfit(config, archive.info.spec, requested)
     patience = config.metrics.patience
     if patience is None:
         return
@@ -87,12 +92,16 @@ def check_measures(config: RunConfig, archive: Archive) -> None:
 def snapshot_scorer(session: Session) -> "SnapshotScorer | None":
     """The scorer of a session's snapshots; None where no measure is requested, or the generator
     takes label vectors.
+
+    Raises:
+        UserError: as for `check_measures`.
     """
     config, condition = session.config, session.info.condition
     requested = requested_measures(config)
     nothing = not (requested.own or requested.published)
     if nothing or (condition.width and not condition.classes):
         return None
+    _refuse_unfit(config, session.spec, requested)
     reference, notes = None, list[str]()
     if requested.own:
         reference, notes = _reference(config, session.rows.archive, session.info)
@@ -170,6 +179,23 @@ def _lacking(config: RunConfig, requested: MeasureSelection) -> tuple[set[str], 
             others = " or ".join(registry.classifying())
             skipped.append(f"skipped: {name}: needs --features {others}")
     return lacking, skipped
+
+
+def _refuse_unfit(config: RunConfig, spec: ImageSpec, requested: MeasureSelection) -> None:
+    """Refuse a network of the user's own that was made for other images; all others take any.
+
+    Raises:
+        UserError: it was.
+    """
+    name = config.metrics.features
+    if name in registry.NAMES or {*EXTRACTOR_MEASURES}.isdisjoint(requested.own):
+        return
+    one = extractor(name)
+    if isinstance(one, ChoosyExtractor) and not one.takes(spec.channels):
+        raise UserError(
+            f"--features {name}: its network does not take images of {spec.channels} channels, as "
+            f"these have; name another one, such as {RANDOM}"
+        )
 
 
 def _no_validation(archive: Archive) -> str:

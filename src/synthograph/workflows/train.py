@@ -46,6 +46,7 @@ from synthograph.training.distributed import (
     restarted,
 )
 from synthograph.training.estimate import bounded_estimate
+from synthograph.training.frozen import completed, inheritable
 from synthograph.training.loop import Trainer, duration
 from synthograph.training.resume import extended, resume_session
 from synthograph.training.run import (
@@ -210,7 +211,7 @@ def _resolve(
     path = given.get("data", {}).get("path")
     if path is None:
         raise UserError("which images? give an archive with --data, or a run with --resume")
-    below = [] if source is None else [defaults(source)]
+    below = [] if source is None else [_inherited(source, given)]
     archive, preset = open_archive(Path(path)), request.cfg or "auto"
     processes = max(request.gpus, team.size)
     config, notes = resolve_run(archive, preset, [*below, given], processes=processes)
@@ -265,6 +266,14 @@ def _fitting_start(config: RunConfig, spec: ImageSpec) -> str | None:
     return start if _shape(learned) == _shape(config.model) else None
 
 
+def _inherited(source: Snapshot, given: JsonObject) -> JsonObject:
+    """What a run takes over from the network that it starts from, below what the user sets."""
+    tree, asked = defaults(source), given.get("model", {}).get("features")
+    if "features" in tree["model"]:
+        tree["model"]["features"] = inheritable(tree["model"]["features"], asked)
+    return tree
+
+
 def _shape(model: ModelConfig) -> JsonObject:
     return family(model.family).inherited_settings(model)
 
@@ -277,7 +286,7 @@ def _shape_note(
     chosen = presets.chosen(kind, preset, given.get("training", {}).get("kimg"))
     # not checked against the images: only the shape of the source has to fit them
     tree = merge(kind.preset(chosen, archive.info.spec, 1)["model"], given.get("model", {}))
-    own = _shape(parse_model(tree))
+    own = _shape(completed(parse_model(tree)))
     changed = [
         f"{name} {value} (preset {own[name]})"
         for name, value in _shape(config.model).items()

@@ -1,7 +1,9 @@
 """The projected family keeps the contract of families, with untrained features."""
 
+from synthograph.core.spec import ImageSpec
 from synthograph.features.taps import UNTRAINED
 from synthograph.models.projected.family import Projected
+from synthograph.training.presets import resolve
 from tests.models.contract import FamilyContract
 
 ADAM = {"lr": 0.02, "eps": 0.1}
@@ -28,3 +30,13 @@ class TestProjected(FamilyContract):
         "training": {"kimg": 0.024, "batch": 8, "batch_gpu": 4},
     }
     rounding = 1e-6
+
+
+def test_settings_of_one_optimiser_leave_the_other_and_the_rest() -> None:
+    spec = ImageSpec(height=32, width=32, modalities={"image": 3})
+    for change in ({"G": {"lr": 0.002}}, {"D": {"beta1": 0.5}}):
+        parts = [{"data": {"path": "x.zip"}, "model": {"optimisers": change}}]
+        made = resolve(spec, "tiny-projected", parts).model.optimisers
+        plain = resolve(spec, "tiny-projected", [parts[0] | {"model": {}}]).model.optimisers
+        (key,) = change
+        assert made == {**plain, key: plain[key].model_copy(update=change[key])}

@@ -56,6 +56,22 @@ def test_growth_may_begin_and_end_elsewhere() -> None:
     assert FAMILY.schedule(everywhere, spec, 0).resolution == 12
 
 
+def test_a_table_is_not_empty() -> None:
+    with pytest.raises(UserError, match="batch_scale"):
+        StyleGAN1Config.parse({"family": "stylegan1", "batch_scale": {}})
+
+
+def test_a_part_of_a_table_may_be_set() -> None:
+    """And leaves the rest as it is, whether the preset or the family says it."""
+    knee = run(KNEE, "progressive", batch_scale={"8": 4}, rate_scale={"256": 1.5}).model
+    starts = FAMILY.stage_starts(knee, KNEE)
+    stages = [FAMILY.schedule(knee, KNEE, start) for start in starts]
+    assert [stage.batch_scale for stage in stages] == [4, 4, 2, 1, 1, 1]
+    assert [stage.rate_scale["D"] for stage in stages] == [1, 1, 1, 1, 1.5, 1.5]
+    tiny = run(KNEE, "tiny-progressive", batch_scale={"64": 2}).model
+    assert [value_at(side, tiny.batch_scale) for side in (8, 32, 64, 256)] == [1, 1, 2, 2]
+
+
 def test_tables_are_read_at_the_side_or_below() -> None:
     assert [value_at(side, {8: "a", 32: "b"}) for side in (4, 8, 24, 32, 500)] == list("aaabb")
 
@@ -72,7 +88,6 @@ def test_tables_are_read_at_the_side_or_below() -> None:
             "spread_weight': must be 0 for images this small: .* got 2",
         ),
         ({"channel_base": 64}, "channel_base': must be at least 256, .* got 64"),
-        ({"batch_scale": {}}, "batch_scale"),
         ({"rate_scale": {"0": 1}}, "rate_scale"),
     ],
 )
