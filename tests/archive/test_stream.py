@@ -170,6 +170,8 @@ def test_pairs_are_of_one_class_and_a_pass_has_all_images(make_archive: Make, mi
     for one in (seen[:length], seen[length:]):
         assert set(map(abs, one)) == set(range(1, 8)) and len(set(one)) == (14 if mirror else 7)
     assert seen[:length] != seen[length:]
+    both, _ = data.batch(length - 2, 4)
+    assert numbers(archive, both) == seen[length - 2 : length + 2], "of two passes"
     late, _ = data.batch(length + 3, 5)
     assert numbers(archive, late) == seen[length + 3 : length + 8], "a place alone decides"
 

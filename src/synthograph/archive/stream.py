@@ -100,7 +100,7 @@ class TrainingStream:
         self.classes = tuple(archive.info.classes) if conditional and not vectors else ()
         self._streams, self._mirror = streams, mirror
         self.max_value = archive.info.spec.max_value
-        self._alike = alike
+        self._alike, self._sets = alike, dict[int, Tensor]()
         kinds = (
             self._labels.argmax(1) if self.classes else torch.zeros(len(rows), dtype=torch.int64)
         )
@@ -128,7 +128,10 @@ class TrainingStream:
         numbers = torch.empty_like(indices)
         for epoch in (rows // sets).unique().tolist():
             chosen = rows // sets == epoch
-            numbers[chosen] = self._alike_sets(epoch)[rows[chosen] % sets, places[chosen]]
+            if epoch not in self._sets:  # two passes at most meet in a batch
+                kept = {number: each for number, each in self._sets.items() if number == epoch - 1}
+                self._sets = {**kept, epoch: self._alike_sets(epoch)}
+            numbers[chosen] = self._sets[epoch][rows[chosen] % sets, places[chosen]]
         return self.gather(numbers, device)
 
     def _alike_sets(self, epoch: int) -> Int64[Tensor, "sets alike"]:

@@ -36,7 +36,7 @@ def generator(**settings: object) -> Generator:
 
 def discriminator(**settings: object) -> Discriminator:
     torch.manual_seed(1)
-    return Discriminator(SPEC, "vis", 0, config(**settings)).eval()
+    return Discriminator(SPEC, "vis", Condition(), config(**settings)).eval()
 
 
 @torch.no_grad()
@@ -92,6 +92,19 @@ def test_only_levels_with_a_stage_have_heads_and_readers() -> None:
     assert judge.from_image is None
     assert made.num_ws == 4
     assert made(torch.randn(1, 6)).shape == (1, 4, 16, 32)
+
+
+def test_an_image_without_any_finding_is_judged_too() -> None:
+    """A label vector may be all zero; a class never is, and has a score of its own alone."""
+    image = torch.randn(3, 3, 16, 32)
+    judge = Discriminator(SPEC, "vis", Condition((), 2), config())
+    for label in (torch.zeros(3, 2), torch.tensor([[1.0, 1], [0, 2], [0, 0]])):
+        scores = judge.judge(image, label, 2, 1.0)
+        judge.zero_grad()
+        scores.square().sum().backward()
+        assert bool((scores != 0).all()) and bool(judge.conv.weight.grad.any())
+    classes = Discriminator(SPEC, "vis", Condition(("a", "b"), 2), config())
+    assert len(classes.out.weight) == 2 and len(judge.out.weight) == 3
 
 
 def test_every_map_gets_the_mean_and_deviation_of_its_style() -> None:

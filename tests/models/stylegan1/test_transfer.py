@@ -8,6 +8,7 @@ from synthograph.models.base import Condition, ModelBundle
 from synthograph.models.stylegan1.config import StyleGAN1Config
 from synthograph.models.stylegan1.family import StyleGAN1
 from synthograph.models.stylegan2.networks import Noise, NoiseMode
+from synthograph.training.presets import resolve
 
 FAMILY = StyleGAN1()
 SMALL = {"channel_base": 64, "channel_max": 8, "z_dim": 6, "w_dim": 5, "mapping_layers": 2}
@@ -92,3 +93,14 @@ def test_another_shape_resamples_the_constant() -> None:
     fresh = started(wide, square)
     assert "generator/synthesis.blocks.0.const" not in fresh
     assert "discriminators/image.dense.weight" in fresh
+
+
+def test_a_penalty_of_the_preset_does_not_meet_another_loss() -> None:
+    spec = ImageSpec(height=16, width=16, modalities={"image": 1})
+    data = {"data": {"path": "x.zip"}}
+    for old, new in (("progressive", "tiny-progressive"), ("tiny-progressive", "progressive")):
+        source = resolve(spec, old, [data]).model
+        below = {"model": StyleGAN1().inherited_settings(source)}
+        model = resolve(spec, new, [data, below]).model
+        assert isinstance(model, StyleGAN1Config) and isinstance(source, StyleGAN1Config)
+        assert (model.loss, model.z_dim) == (source.loss, source.z_dim)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, interpolate, normalize
 
+from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.models.mapped import LayeredDiscriminator
 from synthograph.models.projected.config import ProjectedConfig
@@ -95,7 +96,13 @@ class GroupedNorm(nn.Module):
         self.group = group
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Groups of consecutive images, each by its own mean and deviation."""
+        """Groups of consecutive images, each by its own mean and deviation.
+
+        Raises:
+            UserError: there is only one image.
+        """
+        if len(x) == 1:
+            raise UserError("one image at once has no spread to divide by: take --batch-gpu 2")
         parts = x.split(min(self.group, len(x)))
         done = [batch_norm(p, None, None, self.weight, self.bias, training=True) for p in parts]
         return done[0] if len(done) == 1 else torch.cat(done)

@@ -13,6 +13,7 @@ from synthograph.models.mapped import MappedFamily, check_names, narrowed
 from synthograph.models.spread import check_pictures, kept_distances
 from synthograph.models.stylegan1 import presets, transfer
 from synthograph.models.stylegan1.config import (
+    Loss,
     StyleGAN1Config,
     trained_levels,
     value_at,
@@ -43,7 +44,7 @@ class StyleGAN1(MappedFamily):
         own = _own(config)
         generator = Generator(spec, condition.width, own)
         discriminators = nn.ModuleDict(
-            {name: Discriminator(spec, name, condition.width, own) for name in spec.modalities}
+            {name: Discriminator(spec, name, condition, own) for name in spec.modalities}
         )
         buffers: dict[str, Tensor] = {}
         if own.spread_weight:
@@ -111,8 +112,9 @@ class StyleGAN1(MappedFamily):
         return transfer.map_weights(target, source)
 
     def inherited_settings(self, config: ModelConfig) -> JsonObject:
-        """See `transfer.INHERITED`."""
-        return config.model_dump(mode="json", include=set(transfer.INHERITED))
+        """See `transfer.INHERITED`; R1, which a preset may have set, belongs to one loss alone."""
+        found = config.model_dump(mode="json", include=set(transfer.INHERITED))
+        return found if _own(config).loss is Loss.LOGISTIC else {**found, "r1_gamma": None}
 
     def narrower(self, spec: ImageSpec, config: ModelConfig, factor: int) -> ModelConfig | None:
         """See `narrowed`."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
-from synthograph.models.base import NoiseMode
+from synthograph.models.base import Condition, NoiseMode
 from synthograph.models.inputs import require_image, require_label, require_shape, require_styles
 from synthograph.models.mapped import (
     LayeredDiscriminator,
@@ -312,11 +312,12 @@ def _reader(image_channels: int | None, channels: int) -> Conv | None:
 
 class Discriminator(LayeredDiscriminator):
     """Image of one modality to a logit, of which a conditional one has as many as a label has
-    entries, weighted by the label (Mescheder et al. 2018).
+    entries, weighted by the label (Mescheder et al. 2018). Label vectors may be all zero, so with
+    them one more counts for every image.
     """
 
     def __init__(
-        self, spec: ImageSpec, modality: str, label_dim: int, config: StyleGAN1Config
+        self, spec: ImageSpec, modality: str, condition: Condition, config: StyleGAN1Config
     ) -> None:
         super().__init__()
         channels = spec.modalities[modality]
@@ -330,10 +331,11 @@ class Discriminator(LayeredDiscriminator):
         )
         last = levels[0]
         self.from_image = _reader(channels if 0 in trained else None, last.channels)
-        self.group, self.label_dim = config.mbstd_group, label_dim
+        self.group, self.label_dim = config.mbstd_group, condition.width
         self.conv = Conv(last.channels + 1, last.channels, kernel=3)
         self.dense = Linear(last.channels * last.height * last.width, last.channels, activate=True)
-        self.out = Linear(last.channels, label_dim or 1)
+        always = not condition.classes  # without labels the only one
+        self.out = Linear(last.channels, condition.width + always)
         self.growth = Growth(trained)
         self.block_dtype = torch.float32
 
@@ -393,4 +395,6 @@ class Discriminator(LayeredDiscriminator):
         x = self.out(self.dense(x.contiguous().flatten(1)))
         if not self.label_dim:
             return x
-        return (x * require_label(label, self.label_dim)).sum(1, keepdim=True)
+        label = require_label(label, self.label_dim)
+        own = (x[:, : self.label_dim] * label).sum(1, keepdim=True)
+        return own + x[:, self.label_dim :].sum(1, keepdim=True)
