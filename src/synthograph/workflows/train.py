@@ -441,6 +441,17 @@ def _stages(session: Session) -> Iterator[str]:
     stages = [(start / 1000, session.family.schedule(model, spec, start)) for start in starts]
     shown = (f"{s.resolution} from {k:g} ({training.batch * s.batch_scale})" for k, s in stages)
     yield f"longer side from kimg (images a step): {', '.join(shown)}"
+    lengths = zip(stages, starts[1:], starts, strict=False)
+    short = [
+        f"{stage.resolution}"
+        for (_, stage), end, start in lengths
+        if end - start < 2 * training.batch * stage.batch_scale
+    ]
+    if short:
+        yield (
+            f"note: stages of {', '.join(short)} are shorter than two steps, so layers come in "
+            "suddenly or late: take longer stages, or a smaller --batch"
+        )
     last, stage = stages[-1]
     if training.kimg <= last:
         yield (

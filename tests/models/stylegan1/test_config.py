@@ -56,6 +56,16 @@ def test_growth_may_begin_and_end_elsewhere() -> None:
     assert FAMILY.schedule(everywhere, spec, 0).resolution == 12
 
 
+@pytest.mark.parametrize("side", [32, 64, 256, 1024])
+@pytest.mark.parametrize("cfg", ["tiny-progressive", "tiny"])
+def test_presets_for_a_processor_fit_images_of_any_size(side: int, cfg: str) -> None:
+    spec = ImageSpec(height=side, width=side // 2, modalities={"image": 1})
+    made = resolve(spec, cfg, [{"data": {"path": "x.zip"}}])
+    assert made.training.kimg >= 40 and (made.training.kimg == 40 or side > 64)
+    if cfg != "tiny":
+        assert made.training.kimg * 1000 >= FAMILY.stage_starts(made.model, spec)[-1] + 16_000
+
+
 def test_a_table_is_not_empty() -> None:
     with pytest.raises(UserError, match="batch_scale"):
         StyleGAN1Config.parse({"family": "stylegan1", "batch_scale": {}})

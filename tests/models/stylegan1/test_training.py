@@ -10,10 +10,11 @@ from synthograph.archive.reader import open_archive
 from synthograph.core.progress import Silent
 from synthograph.models import snapshot
 from synthograph.models.snapshot_files import list_snapshots
+from synthograph.models.stylegan1.config import StyleGAN1Config
 from synthograph.training import estimate as timing
 from synthograph.training.loop import Trainer
 from synthograph.training.presets import resolve
-from synthograph.training.run import create_run
+from synthograph.training.run import create_run, read_config
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data, resolve_machine
 from synthograph.workflows.requests import TrainRequest
@@ -124,3 +125,28 @@ def test_a_run_tells_its_stages_and_whether_it_comes_to_the_last(
     log = (done.run / "log.txt").read_text()
     assert "longer side from kimg (images a step): 4 from 0 (4), 8 from 0.024 (4)" in log
     assert "note: training ends before images of 8 are made, at 0.024 kimg: take more than" in log
+    assert "shorter than two steps" not in log
+
+
+def test_stages_of_a_step_are_told(archive: Path, tmp_path: Path) -> None:
+    """And the names that the knee project gave its flags."""
+    sets = [f"model.{name}={SMALL[name]}" for name in ("channel_base", "channel_max", "z_dim")]
+    request = {
+        "data": archive,
+        "outdir": tmp_path / "runs",
+        "cfg": "progressive",
+        "progressive_stage": 3,
+        "start_dimension": 4,
+        "final_dimension": 8,
+        "mixing": True,
+        "batch": 4,
+        "kimg": 0.008,
+        "metrics": "none",
+        "settings": (*sets, "model.batch_scale.4=1", "model.batch_scale.8=1"),
+    }
+    done = run(TrainRequest.parse(request), progress=Silent())
+    assert done is not None
+    assert "stages of 4 are shorter than two steps" in (done.run / "log.txt").read_text()
+    model = read_config(done.run).model
+    assert isinstance(model, StyleGAN1Config)
+    assert (model.final_dimension, model.style_mixing) == (8, 0.9)

@@ -17,6 +17,7 @@ steps in all, of which 7,200 are for the sizes 8 to 128.
 """
 TINY_STAGE = 4_000
 TINY_KIMG = 40
+"""Thousands of images; of sizes with many stages more, so that the last one has twice a stage."""
 
 
 def _start(spec: ImageSpec) -> int:
@@ -52,15 +53,17 @@ def _tiny(spec: ImageSpec) -> JsonObject:
     nearer and are more varied (docs/results/growing.md).
     """
     adam = {"lr": 0.006, "beta1": 0.0, "beta2": 0.99, "eps": 1e-8}
+    start = _start(spec)
+    stages = sum(side >= start for side in spec.grid.sides)
     return {
         "model": {
             "family": "stylegan1",
-            "channel_base": 512,
+            "channel_base": max(512, spec.height, spec.width),
             "channel_max": 64,
             "z_dim": 64,
             "w_dim": 64,
             "mapping_layers": 4,
-            "start_dimension": _start(spec),
+            "start_dimension": start,
             "progressive_stage": TINY_STAGE,
             "loss": "logistic",
             "r1_gamma": spec.height * spec.width / 2048,
@@ -70,7 +73,7 @@ def _tiny(spec: ImageSpec) -> JsonObject:
             "optimisers": {"G": adam, "D": adam},
         },
         "training": {
-            "kimg": TINY_KIMG,
+            "kimg": max(TINY_KIMG, 2 * TINY_STAGE / 1000 * (stages + 1)),
             "batch": 16,
             "batch_gpu": 16,
             "tick_kimg": 1,

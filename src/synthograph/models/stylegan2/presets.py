@@ -115,7 +115,7 @@ def _tiny(spec: ImageSpec, _: int) -> JsonObject:
     return {
         "model": {
             "family": "stylegan2",
-            "channel_base": 512,
+            "channel_base": max(512, spec.height, spec.width),
             "channel_max": 64,
             "clamp": None,
             "z_dim": 64,
