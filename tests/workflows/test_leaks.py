@@ -670,7 +670,7 @@ def test_clean_studies_are_not_refused(tmp_path: Path, make: Callable[[Path], di
         (clean_copies_under_two_groups, 24, []),
     ],
 )
-def test_a_plan_counts_groups_as_a_study_does(
+def test_a_plan_counts_joined_groups(
     tmp_path: Path, make: Callable[[Path], dict], tested: int, outside: list[int]
 ) -> None:
     """Those with an equal image are one; where only external sets test, the first one decides."""
@@ -695,7 +695,8 @@ def test_a_plan_says_that_few_groups_decide_nothing(tmp_path: Path) -> None:
     here = write(tmp_path / "a.zip", patients())
     (tmp_path / "study.yaml").write_text(f"data: {here}\nexternal: [{few}]\nfolds: external\n")
     said = str(sg.study(study=tmp_path / "study.yaml", plan=True, device="cpu"))
-    assert "nothing will be decided: a class has 4 groups of test images, at least 5" in said, said
+    wanted = "balanced_accuracy rests on 4 groups of test images, at least 5 are needed"
+    assert f"nothing will be decided: {wanted}" in said, said
 
 
 def test_clean_mixtures_and_evaluations_are_not_refused(

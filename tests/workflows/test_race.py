@@ -96,9 +96,12 @@ def test_a_damaged_record_is_refused(tmp_path: Path, change: dict[str, Any]) -> 
 
 
 def test_who_was_not_measured_is_out() -> None:
-    found = race.decide(raced(a=(5, 0.5), b=(None, 0.9), c=(None, 0.0)).left("c", "it diverged"))
+    three = raced(a=(5, 0.5), b=(None, 0.9), c=(None, 0.0)).left("c", "it diverged")
+    found = race.decide(three)
     assert found.winner == "a"
     assert found.reasons[:2] == ("b is out: frechet has no value", "c is out: it diverged")
+    with pytest.raises(DivergedError, match="the trainings of a, b, c diverged"):
+        race.decide(three.left("a", "it diverged").left("b", "it diverged"))
 
 
 def test_without_numbers_nothing_is_decided() -> None:
@@ -204,8 +207,9 @@ def test_a_candidate_that_diverges_leaves_the_race_to_others(
     (folder,) = (tmp_path / "runs").iterdir()
     found = Race.load(folder / race.RACE)
     assert result is not None and result.images == 64 and found.winner == "tiny"
-    assert found.candidates[1].out == "numbers are not finite" and not found.candidates[1].scores
-    assert "race: tiny-progressive is out: numbers are not finite" in capsys.readouterr().out
+    assert found.candidates[1].out == "its training diverged" and not found.candidates[1].scores
+    said = capsys.readouterr().out
+    assert "race: tiny-progressive is out: its training diverged: numbers are not finite" in said
     assert synthograph.train(resume=folder).run == result.run
 
 

@@ -128,9 +128,9 @@ class TrainingStream:
         numbers = torch.empty_like(indices)
         for epoch in (rows // sets).unique().tolist():
             chosen = rows // sets == epoch
-            if epoch not in self._sets:  # two passes at most meet in a batch
-                kept = {number: each for number, each in self._sets.items() if number == epoch - 1}
-                self._sets = {**kept, epoch: self._alike_sets(epoch)}
+            if epoch not in self._sets:  # the pass before may be in the same batch
+                before = {n: each for n, each in self._sets.items() if n == epoch - 1}
+                self._sets = before | {epoch: self._alike_sets(epoch)}
             numbers[chosen] = self._sets[epoch][rows[chosen] % sets, places[chosen]]
         return self.gather(numbers, device)
 

@@ -279,12 +279,14 @@ def _rule(constraint: object) -> str:
 
 
 def merge(base: Mapping[str, object], over: Mapping[str, object]) -> JsonObject:
-    """`base` with every leaf of `over` on top; nested mappings are merged, all else is replaced."""
-    result = dict(base)
+    """`base` with every leaf of `over` on top; nested mappings are merged, all else is replaced.
+    Keys are texts, as YAML may read some as numbers.
+    """
+    result = {str(key): value for key, value in base.items()}
     for key, value in over.items():
-        old = result.get(key)
+        old = result.get(str(key))
         both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        result[key] = merge(old, value) if both else value  # type: ignore[arg-type]
+        result[str(key)] = merge(old, value) if both else value  # type: ignore[arg-type]
     return result
 
 

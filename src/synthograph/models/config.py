@@ -1,10 +1,11 @@
 """What every family's configuration has; can be read without torch."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import pydantic
 
-from synthograph.core.config import Config
+from synthograph.core.config import Config, merge
 
 MAX_WIDTH = 8192
 """Largest width of a layer, 16 times the published ones: square layers of it just fit a GPU."""
@@ -47,6 +48,15 @@ class ModelConfig(Config):
     optimisers: dict[str, AdamConfig] = pydantic.Field(
         description="Adam per key, before the correction for lazy regularisation"
     )
+
+    @pydantic.field_validator("optimisers", mode="before")
+    @classmethod
+    def _others_stay(cls, value: Any) -> Any:  # noqa: ANN401
+        """A setting of one optimiser leaves the others, and its own others, as they are."""
+        own = cls.model_fields["optimisers"].default
+        if not (isinstance(value, Mapping) and isinstance(own, Mapping)):
+            return value
+        return merge({key: adam.model_dump() for key, adam in own.items()}, value)
 
     group_setting: ClassVar[str] = ""
     """Name of the setting that `group_size` returns, for messages."""

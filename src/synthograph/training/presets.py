@@ -39,19 +39,9 @@ def resolve(
     ):  # a preset's share need not divide another batch
         tree["training"].pop("batch_gpu", None)
         asked = merge(asked, {"training": {"batch_gpu": wanted["batch"]}})
-    tree["model"] = {**_mappings(kind), **tree["model"]}
     config = RunConfig.parse(merge(tree, asked))
     check_model(spec, config.model)
     return config
-
-
-def _mappings(kind: Family) -> JsonObject:
-    """Defaults that are mappings, of which a part may be set: the rest must stay what it is."""
-    fields = kind.Config.model_fields
-    defaults = kind.Config.parse({"family": kind.name}).model_dump(mode="json")
-    return {
-        name: value for name, value in defaults.items() if isinstance(fields[name].default, dict)
-    }
 
 
 def _settings(kind: Family, preset: str, spec: ImageSpec, gpus: int, kimg: object) -> JsonObject:

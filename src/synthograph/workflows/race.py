@@ -14,7 +14,13 @@ import torch
 from synthograph.archive.batches import ArchiveRows, ImageSet
 from synthograph.core.console import say
 from synthograph.core.devices import is_gpu, synchronise
-from synthograph.core.errors import DivergedError, StoppedError, UserError
+from synthograph.core.errors import (
+    DivergedError,
+    ExitCode,
+    ProcessesError,
+    StoppedError,
+    UserError,
+)
 from synthograph.core.files import disk_errors
 from synthograph.core.progress import Progress
 from synthograph.core.signals import StopRequest
@@ -36,11 +42,12 @@ from synthograph.workflows.snapshot_scores import (
     LABEL_VECTORS,
     SnapshotScorer,
     entry_text,
+    refuse_unfit,
     snapshot_scorer,
 )
 
 RACE = "race.json"
-DISTANCE, COVERAGE, RECALL = "frechet", "coverage", "recall"
+MEASURES = DISTANCE, COVERAGE, RECALL = "frechet", "coverage", "recall"
 LEAST_COVERAGE = 0.8
 """Share of the best coverage that a winner needs: good images that are all alike must not win.
 
@@ -56,6 +63,7 @@ still turn: on cells `tiny-projected` was behind `tiny` of then at 77 seconds, b
 """
 TIMED, STEPS = 8.0, 16
 """Seconds to time a candidate, at most about; and steps, with every phase of them."""
+OUT = "its training diverged"
 FEATURES = "metrics.features"
 """A setting that a race reads."""
 
@@ -187,6 +195,7 @@ def _entrant(
         UserError: see `plan`.
     """
     config, data = resolve(request.model_copy(update={"cfg": preset, "init_from": init_from}))
+    refuse_unfit(_judge(request), data.archive.info.spec, MEASURES)
     scorer = _scorer(config, data, _judge(request))
     if scorer is None or scorer.reference is None:
         why = "" if scorer is None else "; ".join(scorer.notes)
@@ -236,9 +245,7 @@ def _judge(request: TrainRequest) -> str:
 
 def _scorer(config: RunConfig, data: ArchiveRows, extractor: str) -> SnapshotScorer | None:
     """What measures a run's snapshots for the race."""
-    metrics = MetricsConfig(
-        measures=[DISTANCE, COVERAGE, RECALL], features=extractor, num=config.metrics.num
-    )
+    metrics = MetricsConfig(measures=[*MEASURES], features=extractor, num=config.metrics.num)
     return snapshot_scorer(make_session(config.model_copy(update={"metrics": metrics}), data))
 
 
@@ -263,7 +270,8 @@ def run(
         The winner's run directory.
 
     Raises:
-        UserError: a candidate's images could not be measured, or those of none.
+        UserError: a candidate's images could not be measured.
+        DivergedError: the trainings of all candidates diverged.
         StoppedError: the same command with --resume goes on.
     """
     race = _load(folder / RACE)
@@ -274,9 +282,11 @@ def run(
                 scores = _measured(_trained(folder, race, one, asked, train), race.extractor)
                 race = race.scored(one.preset, scores)
                 progress.log(f"race: {one.preset}: {', '.join(map(entry_text, scores))}")
-            except DivergedError as error:
-                race = race.left(one.preset, str(error))
-                progress.log(f"race: {one.preset} is out: {error}")
+            except (DivergedError, ProcessesError) as error:
+                if error.exit_code is not ExitCode.DIVERGED:
+                    raise
+                race = race.left(one.preset, OUT)
+                progress.log(f"race: {one.preset} is out: {OUT}: {error}")
             race.save(folder / RACE)
     if race.winner is None:
         race = decide(race)
@@ -360,7 +370,11 @@ def decide(race: Race) -> Race:
 
     Raises:
         UserError: nothing could be measured.
+        DivergedError: all trainings diverged.
     """
+    if all(one.out for one in race.candidates):
+        names = ", ".join(one.preset for one in race.candidates)
+        raise DivergedError(f"the race could not be decided, the trainings of {names} diverged")
     given = {one.preset: one.value(DISTANCE) for one in race.candidates}
     distances = {name: value for name, value in given.items() if value is not None}
     if not distances:

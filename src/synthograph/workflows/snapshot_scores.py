@@ -74,7 +74,8 @@ def check_measures(config: RunConfig, archive: Archive) -> None:
     """
     requested = requested_measures(config)
     _lacking(config, requested)
-    _refuse_unfit(config, archive.info.spec, requested)
+    if requested.own and held_out(archive, config.data)[0]:
+        refuse_unfit(config.metrics.features, archive.info.spec, requested.own)
     patience = config.metrics.patience
     if patience is None:
         return
@@ -92,16 +93,12 @@ def check_measures(config: RunConfig, archive: Archive) -> None:
 def snapshot_scorer(session: Session) -> "SnapshotScorer | None":
     """The scorer of a session's snapshots; None where no measure is requested, or the generator
     takes label vectors.
-
-    Raises:
-        UserError: as for `check_measures`.
     """
     config, condition = session.config, session.info.condition
     requested = requested_measures(config)
     nothing = not (requested.own or requested.published)
     if nothing or (condition.width and not condition.classes):
         return None
-    _refuse_unfit(config, session.spec, requested)
     reference, notes = None, list[str]()
     if requested.own:
         reference, notes = _reference(config, session.rows.archive, session.info)
@@ -181,14 +178,18 @@ def _lacking(config: RunConfig, requested: MeasureSelection) -> tuple[set[str], 
     return lacking, skipped
 
 
-def _refuse_unfit(config: RunConfig, spec: ImageSpec, requested: MeasureSelection) -> None:
+def refuse_unfit(name: str, spec: ImageSpec, measures: Sequence[str]) -> None:
     """Refuse a network of the user's own that was made for other images; all others take any.
+
+    Args:
+        name: of the extractor.
+        spec: of the images.
+        measures: what is to be measured; not all need an extractor.
 
     Raises:
         UserError: it was.
     """
-    name = config.metrics.features
-    if name in registry.NAMES or {*EXTRACTOR_MEASURES}.isdisjoint(requested.own):
+    if name in registry.NAMES or {*EXTRACTOR_MEASURES}.isdisjoint(measures):
         return
     one = extractor(name)
     if isinstance(one, ChoosyExtractor) and not one.takes(spec.channels):

@@ -101,8 +101,10 @@ class StudyPlan(Result):
             near += f" and a standard deviation of {number(task.spread)} between groups"
         freedom = self.fewest - 1
         if self.error is None:
+            several_arms = len(self.inputs.conditions) > 1
+            what = "nothing will be decided" if several_arms else "there will be no interval"
             yield (
-                f"nothing will be decided: a class has {several(self.fewest, 'group')} of test "
+                f"{what}: {settings.measure} rests on {several(self.fewest, 'group')} of test "
                 f"images, at least {MIN_GROUPS} are needed"
             )
         elif len(self.inputs.conditions) > 1:

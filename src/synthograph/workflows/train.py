@@ -268,9 +268,12 @@ def _fitting_start(config: RunConfig, spec: ImageSpec) -> str | None:
 
 def _inherited(source: Snapshot, given: JsonObject) -> JsonObject:
     """What a run takes over from the network that it starts from, below what the user sets."""
-    tree, asked = defaults(source), given.get("model", {}).get("features")
-    if "features" in tree["model"]:
-        tree["model"]["features"] = inheritable(tree["model"]["features"], asked)
+    tree, asked = defaults(source), given.get("model", {})
+    model = tree["model"]
+    if "features" in model:
+        model["features"] = inheritable(model["features"], asked.get("features"))
+    if "loss" in asked:  # its penalty is then that of the preset
+        model.pop("r1_gamma", None)
     return tree
 
 
@@ -286,7 +289,10 @@ def _shape_note(
     chosen = presets.chosen(kind, preset, given.get("training", {}).get("kimg"))
     # not checked against the images: only the shape of the source has to fit them
     tree = merge(kind.preset(chosen, archive.info.spec, 1)["model"], given.get("model", {}))
-    own = _shape(completed(parse_model(tree)))
+    model, used = parse_model(tree), config.model.frozen_features
+    if used is not None and used.name == getattr(model.frozen_features, "name", None):
+        model = completed(model)
+    own = _shape(model)
     changed = [
         f"{name} {value} (preset {own[name]})"
         for name, value in _shape(config.model).items()

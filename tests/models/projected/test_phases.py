@@ -183,13 +183,14 @@ def test_networks_of_other_features_are_refused(tmp_path: Path) -> None:
 
 def test_one_image_at_once_is_refused(tmp_path: Path) -> None:
     archive = make_archive(tmp_path / "set.zip", size=(8, 8))
-    model = {"family": "projected", **SMALL, "pairs": False, "spread_weight": 0.0}
+    coarse = {"features": {"name": UNTRAINED, "strides": [32]}}  # one place
+    model = {"family": "projected", **SMALL, **coarse, "pairs": False, "spread_weight": 0.0}
     parts = [
         {"data": {"path": str(archive)}, "device": "cpu", "precision": "fp32", "model": model},
         {"training": {"batch": 1, "kimg": 0.1}},
     ]
     config = resolve_machine(resolve(open_archive(archive).info.spec, "tiny-projected", parts))
-    with pytest.raises(UserError, match="one image at once .* --batch-gpu 2"):
+    with pytest.raises(UserError, match="one image at once .* must be 2 or more"):
         make_session(config, open_data(config)).step()
 
 

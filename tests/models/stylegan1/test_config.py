@@ -66,20 +66,37 @@ def test_presets_for_a_processor_fit_images_of_any_size(side: int, cfg: str) -> 
         assert made.training.kimg * 1000 >= FAMILY.stage_starts(made.model, spec)[-1] + 16_000
 
 
-def test_a_table_is_not_empty() -> None:
-    with pytest.raises(UserError, match="batch_scale"):
-        StyleGAN1Config.parse({"family": "stylegan1", "batch_scale": {}})
-
-
 def test_a_part_of_a_table_may_be_set() -> None:
-    """And leaves the rest as it is, whether the preset or the family says it."""
+    """And leaves the rest as it is, whether the preset or the family says it; one with the smallest
+    side is whole.
+    """
     knee = run(KNEE, "progressive", batch_scale={"8": 4}, rate_scale={"256": 1.5}).model
     starts = FAMILY.stage_starts(knee, KNEE)
     stages = [FAMILY.schedule(knee, KNEE, start) for start in starts]
     assert [stage.batch_scale for stage in stages] == [4, 4, 2, 1, 1, 1]
     assert [stage.rate_scale["D"] for stage in stages] == [1, 1, 1, 1, 1.5, 1.5]
+    assert run(KNEE, "progressive", batch_scale={"4": 1, "64": 3}).model.batch_scale == {
+        4: 1,
+        64: 3,
+    }
     tiny = run(KNEE, "tiny-progressive", batch_scale={"64": 2}).model
     assert [value_at(side, tiny.batch_scale) for side in (8, 32, 64, 256)] == [1, 1, 2, 2]
+
+
+def test_a_recorded_configuration_says_again_what_it_said() -> None:
+    """As a file of `--config`, whatever preset it is laid upon."""
+    for cfg in ("tiny-progressive", "progressive"):
+        once = run(KNEE, cfg).model
+        for other in ("auto", "tiny", cfg):
+            assert run(KNEE, other, **once.model_dump(mode="json")).model == once
+
+
+def test_settings_from_yaml_and_from_flags_meet() -> None:
+    """YAML reads 8 as a number, a flag as text: the flag wins."""
+    read, flag = ({"model": {"batch_scale": table}} for table in ({4: 2, 8: 3}, {"8": 5}))
+    parts = [{"data": {"path": "x.zip"}}, read, flag]
+    for cfg in ("progressive", "tiny-progressive"):
+        assert resolve(KNEE, cfg, parts).model.batch_scale == {4: 2, 8: 5}
 
 
 def test_tables_are_read_at_the_side_or_below() -> None:
@@ -98,6 +115,7 @@ def test_tables_are_read_at_the_side_or_below() -> None:
             "spread_weight': must be 0 for images this small: .* got 2",
         ),
         ({"channel_base": 64}, "channel_base': must be at least 256, .* got 64"),
+        ({"batch_scale": {}}, "batch_scale"),
         ({"rate_scale": {"0": 1}}, "rate_scale"),
     ],
 )

@@ -128,6 +128,22 @@ def test_a_run_tells_its_stages_and_whether_it_comes_to_the_last(
     assert "shorter than two steps" not in log
 
 
+def test_a_penalty_is_that_of_the_loss_that_is_asked_for(archive: Path, tmp_path: Path) -> None:
+    """A start with the other loss takes nothing from the preset's own."""
+    sets = [f"model.{name}={SMALL[name]}" for name in ("channel_base", "channel_max", "z_dim")]
+    few = {"data": archive, "batch": 4, "kimg": 0.004, "metrics": "none", "settings": tuple(sets)}
+    first = {**few, "outdir": tmp_path / "first", "cfg": "progressive"}
+    source = run(TrainRequest.parse(first), progress=Silent())
+    assert source is not None
+    then = {**few, "outdir": tmp_path / "then", "cfg": "tiny-progressive"}
+    for more, gamma in ((), None), (("model.loss=logistic",), 8 * 8 / 2048):
+        asked = {**then, "init_from": str(source.run), "settings": (*sets, *more)}
+        done = run(TrainRequest.parse(asked), progress=Silent())
+        assert done is not None
+        model = read_config(done.run).model
+        assert isinstance(model, StyleGAN1Config) and model.r1_gamma == gamma
+
+
 def test_stages_of_a_step_are_told(archive: Path, tmp_path: Path) -> None:
     """And the names that the knee project gave its flags."""
     sets = [f"model.{name}={SMALL[name]}" for name in ("channel_base", "channel_max", "z_dim")]

@@ -22,12 +22,12 @@ class Projected(MappedFamily):
 
     name = "projected"
     about = (
-        "Projected GAN (2021): the generator of stylegan2 against small heads on the features of a "
-        "network trained on photographs, which needs the extra imagenet. Sharp edges after few "
-        "minutes, by --cfg tiny-projected on a processor (a core needs about five at 32x32, ten "
-        "at 64x64), but images vary less: recall was at most 0.8 of that of tiny, on two sets up "
-        "to 45 minutes. "
-        "Kinds of image that share a class tend to blend, so look at them."
+        "Projected GAN (2021): the generator of stylegan2 against small heads on the features of "
+        "a network trained on photographs, which needs the extra imagenet. Sharp edges after a "
+        "few minutes, by --cfg tiny-projected on a processor (a server core needs about five at "
+        "32x32, ten at 64x64), but images vary less: up to 45 minutes, on two sets, recall was at "
+        "most 0.8 of that of tiny. Kinds of image that share a class tend to blend, so look at "
+        "them."
     )
     Config = ProjectedConfig
 

@@ -99,10 +99,12 @@ class GroupedNorm(nn.Module):
         """Groups of consecutive images, each by its own mean and deviation.
 
         Raises:
-            UserError: there is only one image.
+            UserError: there is one number of a channel only.
         """
-        if len(x) == 1:
-            raise UserError("one image at once has no spread to divide by: take --batch-gpu 2")
+        if len(x) * x.shape[2] * x.shape[3] == 1:
+            raise UserError(
+                "one image at once cannot be normalised: --batch and --batch-gpu must be 2 or more"
+            )
         parts = x.split(min(self.group, len(x)))
         done = [batch_norm(p, None, None, self.weight, self.bias, training=True) for p in parts]
         return done[0] if len(done) == 1 else torch.cat(done)

@@ -26,6 +26,13 @@ class Loss(enum.StrEnum):
     LOGISTIC = "logistic"
 
 
+def _completed(given: object, table: Mapping[int, object]) -> object:
+    if not (isinstance(given, Mapping) and given):
+        return given
+    own, given = ({str(side): value for side, value in each.items()} for each in (table, given))
+    return given if next(iter(own)) in given else {**own, **given}
+
+
 class StyleGAN1Config(SpreadConfig):
     """Networks, loss, stages and optimisers."""
 
@@ -83,6 +90,16 @@ class StyleGAN1Config(SpreadConfig):
         {"G": AdamConfig(lr=0.001), "D": AdamConfig(lr=0.001)},
         description="Adam per key (G, D); it starts anew with each stage",
     )
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _other_sides_stay(cls, tree: object) -> object:
+        """A table without the smallest side is a part of one, which leaves the rest as it is."""
+        if not isinstance(tree, Mapping):
+            return tree
+        tables = {name: cls.model_fields[name].default for name in ("batch_scale", "rate_scale")}
+        whole = {n: _completed(tree[n], table) for n, table in tables.items() if n in tree}
+        return {**tree, **whole}
 
     group_setting: ClassVar[str] = "mbstd_group"
 

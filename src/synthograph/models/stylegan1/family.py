@@ -29,10 +29,10 @@ class StyleGAN1(MappedFamily):
     about = (
         "StyleGAN (2019), grown from small images to large ones. For comparisons with work that "
         "used it, as the knee project did (--cfg progressive, a GPU and days at 256x256); as "
-        "published its images are less varied than those of stylegan2 (recall 0.27 to 0.37 against "
-        "0.49). --cfg tiny-progressive has settings of our own, with which they vary (a core needs "
-        "about five minutes at 32x32, six at 64x64). Needs nothing beside the images. No command takes "
-        "it unasked but a search that compares families."
+        "published its images are less varied than those of stylegan2 (recall 0.27 to 0.37 "
+        "against 0.49). --cfg tiny-progressive has settings of our own, with which they vary (a "
+        "server core needs about five minutes at 32x32, six at 64x64). Needs nothing but the "
+        "images. No command takes it unasked but a search that compares families."
     )
     Config = StyleGAN1Config
 

@@ -26,8 +26,8 @@ class StyleGAN2(MappedFamily):
     about = (
         "StyleGAN2 (2020), which trains at the full size from the first image. The one to take "
         "unless there is a reason: sharp and varied images from a few hundred originals on, by "
-        "--cfg tiny on a processor (a core needs about five minutes at 32x32, eight at 64x64), by "
-        "--cfg auto on a GPU (days at 256x256). Needs nothing beside the images."
+        "--cfg tiny on a processor (a server core needs about five minutes at 32x32, eight at "
+        "64x64), by --cfg auto on a GPU (days at 256x256). Needs nothing but the images."
     )
     Config = StyleGAN2Config
 
