@@ -695,7 +695,7 @@ def test_a_plan_says_that_few_groups_decide_nothing(tmp_path: Path) -> None:
     here = write(tmp_path / "a.zip", patients())
     (tmp_path / "study.yaml").write_text(f"data: {here}\nexternal: [{few}]\nfolds: external\n")
     said = str(sg.study(study=tmp_path / "study.yaml", plan=True, device="cpu"))
-    wanted = "balanced_accuracy rests on 4 groups of test images, at least 5 are needed"
+    wanted = "auroc rests on 4 groups of test images, at least 5 are needed"
     assert f"nothing will be decided: {wanted}" in said, said
 
 

@@ -206,7 +206,7 @@ def test_a_start_with_the_same_frozen_features_is_no_other_shape(
 def test_images_need_to_fit_the_start_and_not_the_preset(
     cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wide = [f"model.{name}={n}" for name, n in {"channel_base": 1024, "channel_max": 4}.items()]
+    wide = [f"model.{name}={n}" for name, n in {"channel_base": 2048, "channel_max": 4}.items()]
     source = synthograph.train(
         data=cells, kimg=0.004, outdir=tmp_path / "runs", **{**TINY, "settings": wide}
     )
@@ -215,4 +215,4 @@ def test_images_need_to_fit_the_start_and_not_the_preset(
     asked = {"data": large, "cfg": "tiny", "init_from": str(source.run), "device": "cpu"}
     with pytest.raises(UserError, match="text"):
         train.run(TrainRequest.parse({**asked, "outdir": tmp_path / "text"}), progress=Printed())
-    assert "channel_base 1024 (preset 512)" in capsys.readouterr().out
+    assert "channel_base 2048 (preset 1024)" in capsys.readouterr().out
