@@ -22,6 +22,7 @@ from synthograph.workflows.train import run
 from tests.conftest import make_archive
 from tests.models.stylegan1.test_family import SMALL
 
+SETS = [f"model.{name}={SMALL[name]}" for name in ("channel_base", "channel_max", "z_dim")]
 TRAINING = {"kimg": 0.04, "batch": 4, "batch_gpu": 2, "tick_kimg": 1, "snap": 50}
 
 
@@ -108,7 +109,6 @@ def test_the_time_of_a_run_is_that_of_its_stages(
 def test_a_run_tells_its_stages_and_whether_it_comes_to_the_last(
     archive: Path, tmp_path: Path
 ) -> None:
-    sets = [f"model.{name}={SMALL[name]}" for name in ("channel_base", "channel_max", "z_dim")]
     request = {
         "data": archive,
         "outdir": tmp_path / "runs",
@@ -118,7 +118,7 @@ def test_a_run_tells_its_stages_and_whether_it_comes_to_the_last(
         "batch": 4,
         "kimg": 0.02,
         "metrics": "none",
-        "settings": tuple(sets),
+        "settings": tuple(SETS),
     }
     done = run(TrainRequest.parse(request), progress=Silent())
     assert done is not None and done.images == 20
@@ -130,14 +130,13 @@ def test_a_run_tells_its_stages_and_whether_it_comes_to_the_last(
 
 def test_a_penalty_is_that_of_the_loss_that_is_asked_for(archive: Path, tmp_path: Path) -> None:
     """A start with the other loss takes nothing from the preset's own."""
-    sets = [f"model.{name}={SMALL[name]}" for name in ("channel_base", "channel_max", "z_dim")]
-    few = {"data": archive, "batch": 4, "kimg": 0.004, "metrics": "none", "settings": tuple(sets)}
+    few = {"data": archive, "batch": 4, "kimg": 0.004, "metrics": "none", "settings": tuple(SETS)}
     first = {**few, "outdir": tmp_path / "first", "cfg": "progressive"}
     source = run(TrainRequest.parse(first), progress=Silent())
     assert source is not None
     then = {**few, "outdir": tmp_path / "then", "cfg": "tiny-progressive"}
     for more, gamma in ((), None), (("model.loss=logistic",), 8 * 8 / 2048):
-        asked = {**then, "init_from": str(source.run), "settings": (*sets, *more)}
+        asked = {**then, "init_from": str(source.run), "settings": (*SETS, *more)}
         done = run(TrainRequest.parse(asked), progress=Silent())
         assert done is not None
         model = read_config(done.run).model
@@ -146,7 +145,6 @@ def test_a_penalty_is_that_of_the_loss_that_is_asked_for(archive: Path, tmp_path
 
 def test_stages_of_a_step_are_told(archive: Path, tmp_path: Path) -> None:
     """And the names that the knee project gave its flags."""
-    sets = [f"model.{name}={SMALL[name]}" for name in ("channel_base", "channel_max", "z_dim")]
     request = {
         "data": archive,
         "outdir": tmp_path / "runs",
@@ -158,7 +156,7 @@ def test_stages_of_a_step_are_told(archive: Path, tmp_path: Path) -> None:
         "batch": 4,
         "kimg": 0.008,
         "metrics": "none",
-        "settings": (*sets, "model.batch_scale.4=1", "model.batch_scale.8=1"),
+        "settings": (*SETS, "model.batch_scale.4=1", "model.batch_scale.8=1"),
     }
     done = run(TrainRequest.parse(request), progress=Silent())
     assert done is not None
