@@ -17,7 +17,7 @@ steps in all, of which 7,200 are for the sizes 8 to 128.
 """
 TINY_STAGE = 4_000
 TINY_KIMG = 40
-"""Thousands of images; of sizes with many stages more, so that the last one has twice a stage."""
+"""Thousands of images; more where stages are many, so that the last is twice as long as others."""
 
 
 def _start(spec: ImageSpec) -> int:
