@@ -259,7 +259,7 @@ def test_names_that_no_manifest_may_hold(tmp_path: Path, name: str) -> None:
 def test_numbers_that_are_no_json(tmp_path: Path) -> None:
     path = published(tmp_path / "set", [f"{number}.png" for number in range(20)], labels=None)
     (path / "dataset.json").write_text('{"labels": null, "length": 1e999}')
-    with pytest.raises(UserError, match="holds what cannot be written again"):
+    with pytest.raises(UserError, match="dataset.json: .* 1e999 is not a finite number"):
         split_archive(path, options())
     assert not (path / "manifest.csv").exists()
 

@@ -329,14 +329,14 @@ def rewrite(archive: Archive, rows: Sequence[Row]) -> None:
     `dataset.json` stay untouched, readers see old or new.
 
     Raises:
-        UserError: `dataset.json` holds what no JSON file may.
+        UserError: `dataset.json` is nested too deeply to be written.
     """
     known = {"labels", *ArchiveInfo.model_fields}
     document = read_document(archive.files)
     others = {key: value for key, value in document.items() if key not in known}
     try:
         new = list_files(archive.info, rows, others)
-    except (ValueError, RecursionError) as error:  # 1e999 is read, and no number of JSON
+    except RecursionError as error:  # reading goes a little deeper than writing
         raise UserError(
             f"{archive.path}: {DATASET} holds what cannot be written again ({error}): correct it"
         ) from None
