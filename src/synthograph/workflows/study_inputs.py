@@ -140,13 +140,11 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
     wanted = settings.primary.condition
     if wanted is not None and wanted in task.left_out:
         raise UserError(f"primary.condition: {task.left_out[wanted]}")
-    units = {"": joined_groups(archive.rows, copies)}
     folds = make_folds(archive, settings, copies)
     for fold in folds:
         task.check_fold(fold)
     pictures = study_checks.refuse_one_picture_twice(archive, progress)
     external, alike = study_checks.open_external(task, archive, folds, progress)
-    units |= {name: study_checks.units_of(each, progress) for name, each in external.items()}
     sources = study_checks.open_sources(task, archive)
     study_checks.refuse_external_seen(sources, external)
     study_checks.refuse_start_seen(settings, folds, external)
@@ -161,4 +159,6 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
         generator_config(settings, archive, device)
     notes = [*study_checks.notes(settings, archive, external, sources, assigned), *pictures, *alike]
     notes += [why for each, why in task.left_out.items() if each in settings.conditions]
+    units = {name: study_checks.units_of(each, progress) for name, each in external.items()}
+    units[""] = joined_groups(archive.rows, copies)
     return Inputs(task, archive, folds, external, assigned, units, notes)

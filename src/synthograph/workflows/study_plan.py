@@ -99,15 +99,14 @@ class StudyPlan(Result):
             near = f"where {settings.expected:.0%} are right"
         if task.spread is not None:
             near += f" and a standard deviation of {number(task.spread)} between groups"
-        freedom = self.fewest - 1
+        compared, freedom = len(self.inputs.conditions) > 1, self.fewest - 1
         if self.error is None:
-            several_arms = len(self.inputs.conditions) > 1
-            what = "nothing will be decided" if several_arms else "there will be no interval"
+            what = "nothing will be decided" if compared else "there will be no interval"
             yield (
                 f"{what}: {settings.measure} rests on {several(self.fewest, 'group')} of test "
                 f"images, at least {MIN_GROUPS} are needed"
             )
-        elif len(self.inputs.conditions) > 1:
+        elif compared:
             others = "generators" if settings.synthetic else "trainings"
             smallest = number(detectable(self.error, freedom))
             yield (
@@ -152,9 +151,9 @@ def make_plan(inputs: Inputs, device: str, progress: Progress) -> StudyPlan:
     """Measure on this machine what a study would cost; write nothing but the cache."""
     progress.log("measuring how long it takes ...")
     costs = [*_generators(inputs, device), *_cells(inputs, device)]
-    fewest = inputs.task.fewest_groups(inputs.tested)
-    enough = fewest >= MIN_GROUPS
-    error = inputs.task.expected_error(inputs.tested) if enough else None
+    rows = inputs.tested
+    fewest = inputs.task.fewest_groups(rows)
+    error = inputs.task.expected_error(rows) if fewest >= MIN_GROUPS else None
     return StudyPlan(inputs, fewest, error, costs)
 
 

@@ -24,21 +24,23 @@ def _start(spec: ImageSpec) -> int:
     return min(spec.grid.sides, key=lambda side: abs(side - FIRST_SIDE))
 
 
+def _stages(spec: ImageSpec) -> int:
+    return sum(side >= _start(spec) for side in spec.grid.sides)
+
+
 def _progressive(spec: ImageSpec) -> JsonObject:
     """As the knee project trained, of which the length follows the number of stages."""
-    start = _start(spec)
-    stages = sum(side >= start for side in spec.grid.sides)
     adam = {"lr": 0.001, "beta1": 0.0, "beta2": 0.99, "eps": 1e-8}
     return {
         "model": {
             "family": "stylegan1",
-            "start_dimension": start,
+            "start_dimension": _start(spec),
             "progressive_stage": KNEE_STAGE,
             "style_mixing": 0.0,
             "optimisers": {"G": adam, "D": adam},
         },
         "training": {
-            "kimg": KNEE_LAST + 2 * KNEE_STAGE / 1000 * (stages - 1),
+            "kimg": KNEE_LAST + 2 * KNEE_STAGE / 1000 * (_stages(spec) - 1),
             "batch": 32,
             "batch_gpu": 32,
             "ema_kimg": 22,
@@ -53,8 +55,6 @@ def _tiny(spec: ImageSpec) -> JsonObject:
     nearer and are more varied (docs/results/growing.md).
     """
     adam = {"lr": 0.006, "beta1": 0.0, "beta2": 0.99, "eps": 1e-8}
-    start = _start(spec)
-    stages = sum(side >= start for side in spec.grid.sides)
     return {
         "model": {
             "family": "stylegan1",
@@ -63,7 +63,7 @@ def _tiny(spec: ImageSpec) -> JsonObject:
             "z_dim": 64,
             "w_dim": 64,
             "mapping_layers": 4,
-            "start_dimension": start,
+            "start_dimension": _start(spec),
             "progressive_stage": TINY_STAGE,
             "loss": "logistic",
             "r1_gamma": spec.height * spec.width / 2048,
@@ -73,7 +73,7 @@ def _tiny(spec: ImageSpec) -> JsonObject:
             "optimisers": {"G": adam, "D": adam},
         },
         "training": {
-            "kimg": max(TINY_KIMG, 2 * TINY_STAGE / 1000 * (stages + 1)),
+            "kimg": max(TINY_KIMG, 2 * TINY_STAGE / 1000 * (_stages(spec) + 1)),
             "batch": 16,
             "batch_gpu": 16,
             "tick_kimg": 1,
