@@ -18,15 +18,6 @@ def test_what_was_found_is_recorded() -> None:
     assert frozen.found_features(found) == found
 
 
-def test_what_was_found_of_one_network_says_nothing_of_another() -> None:
-    """Its hash would refuse the other one; strides and channels are of the first."""
-    old = FrozenFeatures(strides=[4], channels=[3], sha256="0" * 64).model_dump(mode="json")
-    for same in (None, {}, {"strides": [8]}, {"name": old["name"]}):
-        assert frozen.inheritable(old, same) == old
-    fresh = FrozenFeatures.parse(frozen.inheritable(old, {"name": UNTRAINED}))
-    assert (fresh.strides, fresh.channels, fresh.sha256) == (None, None, None)
-
-
 def test_missing_weights_are_said_with_a_way_out(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

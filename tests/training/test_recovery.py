@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from synthograph.core.devices import Precision
 from synthograph.core.errors import DivergedError, StoppedError, UserError
+from synthograph.models.projected.config import ProjectedConfig
+from synthograph.models.stylegan1.config import StyleGAN1Config
+from synthograph.models.stylegan2.config import StyleGAN2Config
 from synthograph.training import alarms
 from synthograph.training.loop import Trainer
 from synthograph.training.recovery import Remedy, remedy
@@ -151,11 +153,31 @@ def test_spoiled_weights_are_never_kept(archive: Path, tmp_path: Path) -> None:
 
 
 def test_remedies() -> None:
-    assert remedy(0, Precision.FP32) == Remedy()
-    assert remedy(2, Precision.FP32) == Remedy(rate=0.25)
-    assert remedy(1, Precision.BF16) == Remedy(fp32_penalties=True)
-    assert remedy(3, Precision.BF16) == Remedy(rate=0.25, fp32_penalties=True)
-    assert str(remedy(2, Precision.BF16)) == "learning rates times 0.5 and penalties in fp32"
+    assert remedy(0, half=False) == Remedy()
+    assert remedy(2, half=False) == Remedy(rate=0.25)
+    assert remedy(1, half=True) == Remedy(fp32_penalties=True)
+    assert remedy(3, half=True) == Remedy(rate=0.25, fp32_penalties=True)
+    assert str(remedy(2, half=True)) == "learning rates times 0.5 and penalties in fp32"
+
+
+def test_penalties_go_to_fp32_first_where_a_family_has_them_in_half_precision() -> None:
+    assert StyleGAN2Config().half_penalties and StyleGAN1Config().half_penalties
+    assert not StyleGAN2Config(penalty_precision="fp32").half_penalties
+    assert not ProjectedConfig().half_penalties
+
+
+@pytest.mark.parametrize(
+    ("own", "first"),
+    [("blocks", "penalties in fp32"), ("fp32", "learning rates times 0.5")],
+)
+def test_the_first_remedy_of_half_precision_changes_something(
+    archive: Path, tmp_path: Path, own: str, first: str
+) -> None:
+    trainer = start(archive, tmp_path / "runs", precision="bf16", model={"penalty_precision": own})
+    spoil(trainer, lasting_trouble, "Gmain", "Dmain")
+    trainer.train()
+    trainer.run.close()
+    assert f"rollback 1 of 3, with {first}" in (trainer.run.path / "log.txt").read_text()
 
 
 def test_penalties_in_fp32(archive: Path, tmp_path: Path) -> None:

@@ -398,9 +398,15 @@ class Family(abc.ABC):
         same = (n for n in wanted if n in given and given[n].shape == wanted[n].shape)
         return {name: WeightInit(given[name], (name,)) for name in same}
 
-    def inherited_settings(self, config: ModelConfig) -> JsonObject:
+    def inherited_settings(
+        self, config: ModelConfig, asked: JsonObject | None = None
+    ) -> JsonObject:
         """The part of a model's configuration tree that networks which start from it should share,
         so that their tensors have the same shapes and mean the same.
+
+        Args:
+            config: of the networks to start from.
+            asked: the user's own settings of the model, which may leave others without meaning.
         """
         return {"family": config.family, "z_dim": config.z_dim}
 

@@ -69,6 +69,13 @@ class ModelConfig(Config):
         return 1
 
     @property
+    def half_penalties(self) -> bool:
+        """Whether there are penalties on gradients in the precision of the blocks: in bf16 they
+        overflow first.
+        """
+        return True
+
+    @property
     def signed_logits(self) -> bool:
         """Whether logits above 0 stand for real images, which adaptive augmentation reads."""
         return True

@@ -217,13 +217,18 @@ def _fill(networks: Networks, starts: dict[str, WeightInit]) -> None:
             tensor.copy_(starts[name].value)
 
 
-def defaults(source: Snapshot) -> JsonObject:
+def defaults(source: Snapshot, asked: object = None) -> JsonObject:
     """Parts of the run configuration tree that apply to a run which starts from `source`, above the
     preset and below what the user sets: networks shaped as the source's, and, as published for
     transfer, augmentation that reacts in 100 kimg and an average without a ramp.
+
+    Args:
+        source: trained networks.
+        asked: the user's own settings of the model, as they were given.
     """
+    kind, own = family(source.info.family), asked if isinstance(asked, dict) else None
     return {
-        "model": family(source.info.family).inherited_settings(source.info.model),
+        "model": kind.inherited_settings(source.info.model, own),
         "augment": {"speed_kimg": SPEED_KIMG},
         "training": {"ema_ramp": None},
     }

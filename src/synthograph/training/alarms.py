@@ -18,8 +18,8 @@ FLAT = 0.05
 COLLAPSED = "synthetic images are nearly all the same"
 """How the alarm about them begins."""
 MORE_VARIETY = (
-    "more training, more augmentation (--aug ada), more real images of the class or a higher "
-    "--gamma help"
+    "more training, more augmentation (--aug ada), more real images of the class, or, where the "
+    "family has it, a higher --gamma help"
 )
 LESS_NOISE = (
     "more training helps if they still look grainy, an earlier snapshot if they did not before; "
@@ -40,7 +40,8 @@ def of_tick(progress: TrainingProgress, moments: RunningMoments) -> list[str]:
             "the discriminator is never wrong any more (signs of real images "
             f"{moments.mean('Loss/signs/real'):+.2f}, of synthetic ones "
             f"{moments.mean('Loss/signs/fake'):+.2f}), so the generator learns little: more "
-            "augmentation (--aug ada), a higher --gamma, or more images help"
+            "augmentation (--aug ada), more images, or, where the family has it, a higher --gamma "
+            "help"
         )
     return found
 
@@ -57,8 +58,8 @@ def of_pictures(progress: TrainingProgress, spread: float, real_spread: float) -
         return []
     return [
         f"{COLLAPSED} (they differ by {spread:.3g}, real ones by "
-        f"{real_spread:.3g}): the generator collapsed; an earlier snapshot, a higher --gamma or a "
-        "lower learning rate help"
+        f"{real_spread:.3g}): the generator collapsed; an earlier snapshot, a lower learning rate, "
+        "or, where the family has it, a higher --gamma help"
     ]
 
 

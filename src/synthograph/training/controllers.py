@@ -77,7 +77,8 @@ class Adaptive(Controller):
             f"augmentation p reached its cap {self.config.p_max:g} while the discriminator "
             f"still recognises the training images (sign {overfit:.2f}, target "
             f"{self.config.target:g}): the set is small for this network; more images, --mirror, "
-            "a higher --gamma or a smaller network help, a higher cap leaks augmentations"
+            "a smaller network, or, where the family has it, a higher --gamma help; a higher cap "
+            "leaks augmentations"
         )
 
     def tensors(self) -> dict[str, Tensor]:

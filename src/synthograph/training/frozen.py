@@ -5,7 +5,6 @@ from functools import lru_cache
 import torch
 
 from synthograph.core.errors import SettingError, UserError
-from synthograph.core.untrusted.documents import JsonObject
 from synthograph.features.base import MissingWeightsError
 from synthograph.features.taps import UNTRAINED, FrozenTaps
 from synthograph.models.base import FeatureTaps
@@ -55,18 +54,6 @@ def completed(model: ModelConfig) -> ModelConfig:
     """
     wanted = model.frozen_features
     return model if wanted is None else model.with_features(found_features(wanted))
-
-
-def inheritable(features: JsonObject, asked: object) -> JsonObject:
-    """Features of a network to start from, for a run that may ask for others: what was found of the
-    old ones then says nothing.
-
-    Args:
-        features: `FrozenFeatures` as plain data.
-        asked: settings of them, as the user gave them.
-    """
-    other = isinstance(asked, dict) and asked.get("name", features["name"]) != features["name"]
-    return FrozenFeatures(name=features["name"]).model_dump(mode="json") if other else features
 
 
 def feature_taps(wanted: FrozenFeatures, device: torch.device, dtype: torch.dtype) -> FeatureTaps:

@@ -32,16 +32,18 @@ class Remedy:
         return " and ".join(parts) or "nothing changed"
 
 
-def remedy(rollbacks: int, precision: Precision) -> Remedy:
-    """Penalties in fp32 first where the blocks are bf16, then half the learning rate each time."""
-    half = precision is Precision.BF16
+def remedy(rollbacks: int, half: bool) -> Remedy:
+    """Penalties in fp32 first where they are in half precision, then half the learning rate each
+    time.
+    """
     return Remedy(0.5 ** max(rollbacks - half, 0), half and rollbacks > 0)
 
 
 def apply_remedy(session: Session) -> Remedy:
     """Give a session the remedy for its number of rollbacks."""
     config = session.config
-    chosen = remedy(session.state.progress.rollbacks, config.precision)
+    half = config.precision is Precision.BF16 and config.model.half_penalties
+    chosen = remedy(session.state.progress.rollbacks, half)
     session.rate_factor = chosen.rate
     session.state.networks.fp32_penalties = chosen.fp32_penalties
     return chosen

@@ -273,8 +273,8 @@ def way_out(state: TrainingState) -> str:
     """What may help where training diverges; a run that is resumed keeps its settings."""
     rates = ", ".join(f"model.optimisers.{key}.lr=..." for key in state.optimisers)
     return (
-        f"Start anew with a lower learning rate (--set {rates}), a higher --gamma, or --precision "
-        "fp32, and look at the images for odd values"
+        f"Start anew with a lower learning rate (--set {rates}), --precision fp32, or, where the "
+        "family has it, a higher --gamma, and look at the images for odd values"
     )
 
 

@@ -187,7 +187,8 @@ def generator_config(settings: StudySettings, archive: Archive, device: str) -> 
     fixed = parse_assignments(generator.settings)
     refuse_decided(flatten(fixed), DECIDED, "generator: settings", "study")
     start = generator.init_from
-    below = [defaults(load(PHANTOMS[start]))] if start in PHANTOMS else []
+    known = start in PHANTOMS
+    below = [defaults(load(PHANTOMS[start]), fixed.get("model"))] if known else []
     config = resolve_run(archive, generator.preset, [*below, fixed, tree])[0]
     if settings.labels:
         style_family(config.model.family)

@@ -46,7 +46,7 @@ from synthograph.training.distributed import (
     restarted,
 )
 from synthograph.training.estimate import bounded_estimate
-from synthograph.training.frozen import completed, inheritable
+from synthograph.training.frozen import completed
 from synthograph.training.loop import Trainer, duration
 from synthograph.training.resume import extended, resume_session
 from synthograph.training.run import (
@@ -211,7 +211,7 @@ def _resolve(
     path = given.get("data", {}).get("path")
     if path is None:
         raise UserError("which images? give an archive with --data, or a run with --resume")
-    below = [] if source is None else [_inherited(source, given)]
+    below = [] if source is None else [defaults(source, given.get("model"))]
     archive, preset = open_archive(Path(path)), request.cfg or "auto"
     processes = max(request.gpus, team.size)
     config, notes = resolve_run(archive, preset, [*below, given], processes=processes)
@@ -264,17 +264,6 @@ def _fitting_start(config: RunConfig, spec: ImageSpec) -> str | None:
         return None
     learned = parse_model(read_document(PHANTOMS[start])["config"]["model"])
     return start if _shape(learned) == _shape(config.model) else None
-
-
-def _inherited(source: Snapshot, given: JsonObject) -> JsonObject:
-    """What a run takes over from the network that it starts from, below what the user sets."""
-    tree, asked = defaults(source), given.get("model", {})
-    model = tree["model"]
-    if "features" in model:
-        model["features"] = inheritable(model["features"], asked.get("features"))
-    if "loss" in asked:  # its penalty is then that of the preset
-        model.pop("r1_gamma", None)
-    return tree
 
 
 def _shape(model: ModelConfig) -> JsonObject:

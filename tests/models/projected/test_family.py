@@ -2,6 +2,8 @@
 
 from synthograph.core.spec import ImageSpec
 from synthograph.features.taps import UNTRAINED
+from synthograph.models.config import FrozenFeatures
+from synthograph.models.projected.config import ProjectedConfig
 from synthograph.models.projected.family import Projected
 from synthograph.training.presets import resolve
 from tests.models.contract import FamilyContract
@@ -40,3 +42,16 @@ def test_settings_of_one_optimiser_leave_the_other_and_the_rest() -> None:
         plain = resolve(spec, "tiny-projected", [parts[0] | {"model": {}}]).model.optimisers
         (key,) = change
         assert made == {**plain, key: plain[key].model_copy(update=change[key])}
+
+
+def test_what_was_found_of_one_frozen_network_says_nothing_of_another() -> None:
+    """Its hash would refuse the other one; strides and channels are of the first."""
+    found = FrozenFeatures(strides=[4], channels=[3], sha256="0" * 64)
+    config, old = ProjectedConfig(features=found), found.model_dump(mode="json")
+    other_settings = ({"features": None}, {"features": {"strides": [8]}})
+    same_name: dict[str, object] = {"features": {"name": old["name"]}}
+    for asked in (None, {}, *other_settings, same_name):
+        assert Projected().inherited_settings(config, asked)["features"] == old
+    other = {"features": {"name": UNTRAINED}}
+    fresh = FrozenFeatures.parse(Projected().inherited_settings(config, other)["features"])
+    assert (fresh.strides, fresh.channels, fresh.sha256) == (None, None, None)

@@ -104,3 +104,10 @@ def test_a_penalty_of_the_preset_does_not_meet_another_loss() -> None:
         model = resolve(spec, new, [data, below]).model
         assert isinstance(model, StyleGAN1Config) and isinstance(source, StyleGAN1Config)
         assert (model.loss, model.z_dim) == (source.loss, source.z_dim)
+
+
+def test_a_loss_that_is_asked_for_takes_its_penalty_from_the_preset() -> None:
+    wasserstein = StyleGAN1Config.parse(SMALL)
+    assert FAMILY.inherited_settings(wasserstein)["r1_gamma"] is None
+    assert "r1_gamma" not in FAMILY.inherited_settings(wasserstein, {"loss": "logistic"})
+    assert "loss" in FAMILY.inherited_settings(wasserstein, {"r1_gamma": 2})

@@ -70,6 +70,11 @@ class ProjectedConfig(GeneratorConfig):
         return self.norm_group
 
     @property
+    def half_penalties(self) -> bool:
+        """There are none."""
+        return False
+
+    @property
     def images_alike(self) -> int:
         """Two, where batches are made of pairs."""
         return PAIR if self.pairs else 1

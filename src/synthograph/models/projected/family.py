@@ -1,13 +1,13 @@
 """The projected GAN as a family: how the engine, sampling and metrics see it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from torch import nn
 
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models import base
-from synthograph.models.config import ModelConfig
+from synthograph.models.config import FrozenFeatures, ModelConfig
 from synthograph.models.mapped import MappedFamily, check_names
 from synthograph.models.projected import presets, transfer
 from synthograph.models.projected.config import ProjectedConfig
@@ -67,10 +67,18 @@ class Projected(MappedFamily):
         others = {n: start for n, start in same.items() if not transfer.OF_CLASSES.search(n)}
         return others | transfer.by_class(target, source)
 
-    def inherited_settings(self, config: ModelConfig) -> JsonObject:
-        """What decides on the generator's tensors, and the frozen network."""
+    def inherited_settings(
+        self, config: ModelConfig, asked: JsonObject | None = None
+    ) -> JsonObject:
+        """What decides on the generator's tensors, and the frozen network; what was found of that
+        one says nothing of another that is asked for.
+        """
         names = {"features", *GeneratorConfig.model_fields} - {"optimisers"}
-        return config.model_dump(mode="json", include=names)
+        found = config.model_dump(mode="json", include=names)
+        old, wanted = _own(config).features.name, (asked or {}).get("features")
+        if isinstance(wanted, Mapping) and wanted.get("name", old) != old:
+            found["features"] = FrozenFeatures(name=old).model_dump(mode="json")
+        return found
 
     def preset_within(self, name: str, kimg: float) -> str:
         """See `presets.ALIASES`."""

@@ -111,10 +111,15 @@ class StyleGAN1(MappedFamily):
         """See `transfer.map_weights`."""
         return transfer.map_weights(target, source)
 
-    def inherited_settings(self, config: ModelConfig) -> JsonObject:
-        """See `transfer.INHERITED`; R1, which a preset may have set, belongs to one loss alone."""
+    def inherited_settings(
+        self, config: ModelConfig, asked: JsonObject | None = None
+    ) -> JsonObject:
+        """See `transfer.INHERITED`; R1, which a preset may have set, belongs to one loss alone, and
+        another loss than asked says nothing of it.
+        """
         found = config.model_dump(mode="json", include=set(transfer.INHERITED))
-        return found if _own(config).loss is Loss.LOGISTIC else {**found, "r1_gamma": None}
+        settled = "loss" in (asked or {}) or _own(config).loss is Loss.LOGISTIC
+        return found if settled else {**found, "r1_gamma": None}
 
     def narrower(self, spec: ImageSpec, config: ModelConfig, factor: int) -> ModelConfig | None:
         """See `narrowed`."""

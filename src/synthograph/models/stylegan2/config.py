@@ -134,3 +134,8 @@ class StyleGAN2Config(SpreadConfig, GeneratorConfig):
     def group_size(self) -> int:
         """Images that share a minibatch standard deviation."""
         return self.mbstd_group
+
+    @property
+    def half_penalties(self) -> bool:
+        """Unless they are asked for in fp32."""
+        return self.penalty_precision == "blocks"

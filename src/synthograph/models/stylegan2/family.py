@@ -87,7 +87,9 @@ class StyleGAN2(MappedFamily):
         """See `transfer.map_weights`."""
         return transfer.map_weights(target, source)
 
-    def inherited_settings(self, config: ModelConfig) -> JsonObject:
+    def inherited_settings(
+        self, config: ModelConfig, asked: JsonObject | None = None
+    ) -> JsonObject:
         """See `transfer.INHERITED`."""
         return config.model_dump(mode="json", include=set(transfer.INHERITED))
 
