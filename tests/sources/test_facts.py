@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from synthograph.core.errors import UserError
+from synthograph.core.pseudonyms import pseudonym
+from synthograph.sources.base import Dicom, Reading
 from tests.sources.test_file_source import draw, labels, listing, read
 
 NAMES = ["mel_p1_1.png", "mel_p2_2.png", "nv_p3_3.png"]
@@ -60,6 +62,30 @@ def test_a_table_of_groups_leaves_the_labels_to_the_dataset_json(tmp_path: Path)
     found = read(source, name_regex=r"(?P<patient>p\d)")
     assert list(labels(found).values()) == ["x", "y", "z"]
     assert [item.group for item in found.items] == ["p1", "p2", "p3"]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"(?P<class>[a-z]+)_(?P<patient>p\d)",
+        r"(?P<class>[a-z]+)_(?P<group>p\d)_(?P<patient>\d)",
+        r"(?P<group>(?P<again>p\d))",
+        None,
+    ],
+)
+def test_nothing_beside_a_pseudonym_says_whose_it_is(tmp_path: Path, pattern: str | None) -> None:
+    source = draw(tmp_path / "images", *NAMES)
+    (tmp_path / "t.csv").write_text(
+        "file,group,Patient,same,age\n" + "".join(f"{n},p{n[-7]},Roe,p{n[-7]},40\n" for n in NAMES)
+    )
+    where = {"table": tmp_path / "t.csv"} if pattern is None else {"name_regex": pattern}
+    reading = Reading(dicom=Dicom(salt=b"0123456789abcdef"))
+    for item, open_item in zip(
+        read(source, reading=reading, **where).items, read(source, **where).items, strict=True
+    ):
+        assert open_item.group and item.group == pseudonym(b"0123456789abcdef", open_item.group)
+        left = {"age": "40"} if pattern is None else {}
+        assert {k: v for k, v in item.columns.items() if k != "class"} == left
 
 
 def test_splits_patients_and_missing_values_of_names(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ import shlex
 import sys
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 import synthograph as sg
@@ -124,6 +126,79 @@ def test_the_way_out_for_one_file_is_a_command(
     assert made.info.spec == info.spec and made.info.sizing == archive.info.sizing
     assert made.info.view == {**(archive.info.view or {}), "colour": "rgb"}
     assert opened(Path("images.zip"), info)[0].rows.rows
+
+
+def test_files_of_which_no_image_is_made_are_named(tmp_path: Path) -> None:
+    for name in ("old/1.png", "new/2.png", "new/3.png", "new/3_roi.png", "a#1.png"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(RNG.integers(0, 255, (16, 16)).astype(np.uint8)).save(path)
+    info = trained_on(prepared(tmp_path / "in", size=16))
+    found, _ = opened(tmp_path / "in", info)
+    assert list(found.left_out) == ["new/3_roi.png"] and len(found.rows.rows) == 4
+    (tmp_path / "in" / "dataset.json").write_text('{"labels": [["old/1.png", 0]]}')
+    found, _ = opened(tmp_path / "in", info)
+    assert sorted(found.left_out) == ["a#1.png", "new/2.png", "new/3.png", "new/3_roi.png"]
+    assert "4 files were left out: a#1.png" in found.left_out_note()
+
+
+def test_a_single_header_comes_with_its_values(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    values = RNG.integers(0, 900, (16, 16, 5)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Pair(values, np.eye(4)), folder / "x.img")
+    info = trained_on(prepared(folder, size=16, window="0,900"))
+    for named in (folder, folder / "x.hdr"):
+        found, pixels = opened(named, info)
+        assert len(pixels) == 5 and not found.left_out
+
+
+def test_ways_out_that_are_options_of_prepare_say_so(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    plain = RNG.integers(0, 255, (16, 16)).astype(np.uint8)
+    Image.fromarray(plain).save(folder / "0.png")
+    info = trained_on(prepared(folder, size=16))
+    tifffile.imwrite(folder / "s.tif", np.stack([plain] * 3), photometric="minisblack")
+    with pytest.raises(UserError, match="--pages .*options are those of 'synthograph prepare'"):
+        opened(folder / "s.tif", info)
+    assert "'synthograph prepare'" in opened(folder, info)[0].left_out_note()
+
+
+def test_an_archive_of_an_archive_remembers_its_cut(tmp_path: Path) -> None:
+    """Files are then treated as those of the first archive were."""
+    Image.fromarray(RNG.integers(0, 255, (48, 64)).astype(np.uint8)).save(
+        folder_of(tmp_path) / "0.png"
+    )
+    first = prepared(tmp_path / "in", size=16)
+    dest = tmp_path / "again.zip"
+    sg.prepare(first.path, dest, invariant="mirror", workers=1)
+    again = open_archive(dest)
+    assert (
+        again.info.sizing == first.info.sizing == {"fit": "center-crop", "resize_filter": "lanczos"}
+    )
+    _, pixels = opened(tmp_path / "in", trained_on(again))
+    assert np.array_equal(pixels[0], again.read(again.rows[0]))
+    sg.prepare(tmp_path / "in", tmp_path / "t.zip", tile=32, invariant="none", workers=1)
+    sg.prepare(tmp_path / "t.zip", tmp_path / "t2.zip", size=16, invariant="none", workers=1)
+    with pytest.raises(UserError, match="trained on tiles of 32"):
+        opened(tmp_path / "in", trained_on(open_archive(tmp_path / "t2.zip")))
+
+
+def test_two_windows_one_after_the_other_are_refused(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 4095, (16, 16)).astype(np.uint16)
+    Image.fromarray(pixels).save(folder_of(tmp_path) / "0.png")
+    first = prepared(tmp_path / "in", size=16, window="0,4095")
+    sg.prepare(first.path, tmp_path / "b.zip", window="1%,99%", invariant="none", workers=1)
+    with pytest.raises(UserError, match="two windows.*the same two steps"):
+        opened(tmp_path / "in", trained_on(open_archive(tmp_path / "b.zip")))
+    sg.prepare(first.path, tmp_path / "c.zip", invariant="mirror", workers=1)
+    assert opened(tmp_path / "in", trained_on(open_archive(tmp_path / "c.zip")))
+
+
+def folder_of(root: Path) -> Path:
+    (root / "in").mkdir()
+    return root / "in"
 
 
 def test_every_image_has_a_file_of_its_own_in_any_order() -> None:

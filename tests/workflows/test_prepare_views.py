@@ -51,6 +51,15 @@ def test_small_range_of_16_bits_is_told_and_its_window_helps(tmp_path: Path) -> 
     assert "grey values windowed" in said(again)
 
 
+def test_values_after_a_window_are_not_proposed_as_a_window_of_the_files(tmp_path: Path) -> None:
+    root = save(
+        tmp_path / "in", 5, lambda n: (RNG.random((16, 16)) * 300 + 1800).astype(np.uint16), "png"
+    )
+    told = said(sg.prepare(root, tmp_path / "a.zip", window="0,4095", workers=1, invariant="none"))
+    assert "nearly black" in told and "a narrower window of the same files" in told
+    assert re.search(r"--window \d+,", told) is None
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.int16])
 def test_values_beyond_16_bits_name_a_window_that_takes_them(tmp_path: Path, dtype: type) -> None:
     root = save(

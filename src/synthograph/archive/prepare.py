@@ -49,14 +49,15 @@ ONE_SIZE = "give all one size with --size N --transform center-crop (or pad, str
 SMALL_RANGE = 0.25
 """Share of the values of 16 bits below which images look nearly black to a network."""
 PROBED = 16  # images after which a size that no network takes is refused
-OPTIONAL = ("split", "mixture", "view", "cohort", "polygons")
+OPTIONAL = ("split", "mixture", "view", "cohort", "polygons", "sizing")
 _KEEPS = "keeps what is done; run the same command again to continue"
 
 
 class PrepareOptions(Config):
     """What decides an archive's content beside its source.
 
-    `namespace`, `snapshots`, `split` and `mixture` are those of the archive that it is made of;
+    `namespace`, `snapshots`, `split`, `mixture` and `sizing` are those of the archive that it is
+    made of;
     `split_origin` is what else gave the images their split; `replace` is told `ArchiveWriter`.
     """
 
@@ -71,6 +72,7 @@ class PrepareOptions(Config):
     view: JsonObject | None = None
     cohort: CohortNote | None = None
     polygons: JsonObject | None = None
+    sizing: JsonObject | None = None
     allow_rejects: bool = False
     replace: bool = False
 
@@ -360,7 +362,7 @@ def _conclude(
         mixture=options.mixture,
         view=options.view,
         polygons=options.polygons,
-        sizing=options.transform.record(),
+        sizing=options.transform.record(options.sizing),
         cohort=options.cohort,
     )
     summary = replace(_summary(writer, items, info, rejects), left_out=+left_out)

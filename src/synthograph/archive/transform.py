@@ -61,12 +61,18 @@ class TransformOptions(Config):
             raise ValueError(f"overlap must be smaller than the tile, which is {self.tile}")
         return self
 
-    def record(self) -> JsonObject | None:
-        """What an archive keeps of it beside the size; None where pixels stay as they are."""
+    def record(self, before: JsonObject | None = None) -> JsonObject | None:
+        """What an archive keeps of it beside the size; None where pixels stay as they are.
+
+        Args:
+            before: what the archive that it is made of kept, whose cut came first.
+        """
         if self.width is None and self.tile is None and self.fit is None:
-            return None
+            return before
         kept = {"fit": self.fit, "resize_filter": self.resize_filter, "tile": self.tile}
-        return {name: value for name, value in kept.items() if value is not None}
+        own: JsonObject = {name: value for name, value in kept.items() if value is not None}
+        first = {name: value for name, value in (before or {}).items() if name in ("fit", "tile")}
+        return {**own, **first}
 
     @property
     def result(self) -> tuple[int, int] | None:

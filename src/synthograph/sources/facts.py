@@ -296,10 +296,9 @@ def _regex_facts(text: str, images: Sequence[str], marks: Collection[str]) -> Fa
 
 def _regex_row(match: re.Match[str], name: str, marks: Collection[str]) -> TableRow:
     columns = match.groupdict("")
-    group = value_of(columns.get("group", columns.get("patient")), marks)
+    group = value_of(columns.pop("group" if "group" in columns else "patient", None), marks)
     label = value_of(columns.pop("label" if "label" in columns else "class", None), marks)
     split = value_of(columns.pop("split", None), marks)
-    columns.pop("group", None)
     if split is not None and split_of(split) is None:
         raise UserError(
             f"{name!r}: --name-regex finds the split {split!r}; known are {split_words()}"

@@ -208,7 +208,7 @@ def _is_there(file: SourceFile) -> bool:
 
 
 def _volume(file: SourceFile) -> _Volume:
-    names = (file.name, *_beside(file.name))
+    names = (file.name, *values_of(file.name))
     return _loaded(file, "\n".join(map(file.container.stamp, names)))
 
 
@@ -270,7 +270,7 @@ def _image(file: SourceFile, data: bytes) -> nibabel.spatialimages.SpatialImage:
 
 def _values_beside(file: SourceFile) -> bytes:
     """What the header `file` is about."""
-    names = _beside(file.name)
+    names = values_of(file.name)
     if not names:
         raise UnreadableError("a header without values; give NAME.hdr and NAME.img")
     for name in names:
@@ -280,7 +280,7 @@ def _values_beside(file: SourceFile) -> bytes:
     raise UnreadableError(f"its values {names[0]} are missing")
 
 
-def _beside(name: str) -> tuple[str, ...]:
+def values_of(name: str) -> tuple[str, ...]:
     """Where the values of a header may be; nothing for the name of another file."""
     lowered = name.lower()
     ending = next((h for h in sorted(_HEADERS, key=len, reverse=True) if lowered.endswith(h)), None)

@@ -2,6 +2,7 @@
 training images were.
 """
 
+import re
 import shlex
 import shutil
 import tempfile
@@ -19,15 +20,22 @@ from synthograph.archive.reader import is_archive
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress, Silent
+from synthograph.core.untrusted.containers import open_container, unwrap, without_runs
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.downstream.trained import TrainedInfo
 from synthograph.sources.base import Grey
-from synthograph.sources.readers import image_suffix
+from synthograph.sources.readers import image_suffix, sort_out
+from synthograph.sources.volumes import values_of
 from synthograph.workflows import prepare
 from synthograph.workflows.downstream_requests import PredictOptions
-from synthograph.workflows.prepare_view import DICOM
+from synthograph.workflows.prepare_view import AGAIN, DICOM
 from synthograph.workflows.requests import PrepareRequest
 from synthograph.workflows.trained import refuse_other_modalities
+
+PREPARE_FIRST = "options are those of 'synthograph prepare': predict the archive that it makes"
+PASSED_OVER = (
+    "taken for a mask or a copy of another image, or dataset.json lists none of its folder"
+)
 
 
 @dataclass(frozen=True)
@@ -140,7 +148,9 @@ def prepared_files(path: Path, folder: Path, progress: Progress, **asked: object
     if _is_file(path):
         source = folder / "one"
         source.mkdir()
-        shutil.copyfile(path, source / path.name)
+        partners = (path.with_name(name) for name in values_of(path.name))
+        for file in (path, *(one for one in partners if one.is_file())):
+            shutil.copyfile(file, source / file.name)
     place = folder / "images"
     try:
         made = prepare.run(
@@ -150,9 +160,28 @@ def prepared_files(path: Path, folder: Path, progress: Progress, **asked: object
         # neither our folder nor an option of `prepare` is a way out for whoever named the files
         said = str(error).replace(str(source), str(path)).replace("use --colour grey, or ", "")
         said = said.replace(f" all are listed in {place}.rejected.csv, the first:", "")
-        raise UserError(said) from None
+        raise UserError(_for_archives(said)) from None
     assert isinstance(made, prepare.PrepareResult), "it was not asked for a part"
-    return Inputs(open_rows(str(place)), dict(made.summary.rejects), files=True)
+    rows = open_rows(str(place))
+    rejects = {name: _for_archives(reason) for name, reason in made.summary.rejects}
+    return Inputs(rows, {**rejects, **_passed_over(source, rows, rejects)}, files=True)
+
+
+def _for_archives(said: str) -> str:
+    """What `prepare` says, where it names options that only `prepare` has."""
+    others = set(_OPTION.findall(said)) - {"--transform"}
+    return f"{said} ({PREPARE_FIRST})" if others else said
+
+
+def _passed_over(source: Path, rows: ArchiveRows, rejects: Mapping[str, str]) -> dict[str, str]:
+    """Files that look like images and are none of the archive, nor rejected, with the reason."""
+    container = unwrap(open_container(source, "SOURCE"))
+    names = without_runs(container.members()).names
+    taken = {row.columns.get(SOURCE_FILE, row.file) for row in rows.rows}
+    files = {name.partition("#")[0] for name in taken}  # slices are called FILE#SLICE
+    known = taken | files | {values for name in names for values in values_of(name)}
+    images, _ = sort_out(container, names)
+    return dict.fromkeys(sorted(images - known - rejects.keys()), PASSED_OVER)
 
 
 def _as_trained(request: PredictOptions, info: TrainedInfo, path: Path) -> dict[str, object]:
@@ -167,6 +196,11 @@ def _as_trained(request: PredictOptions, info: TrainedInfo, path: Path) -> dict[
         raise UserError(
             f"{path}: the {info.noun} was trained on tiles of {sizing['tile']}: prepare an archive "
             "with that --tile, then predict that"
+        )
+    if view.get(AGAIN):
+        raise UserError(
+            f"{path}: the {info.noun} was trained on images that went through two windows, one "
+            "after the other: prepare an archive in the same two steps, then predict that"
         )
     return {
         "width": spec.width,
@@ -213,6 +247,9 @@ def _command(path: Path, info: TrainedInfo, asked: Mapping[str, object]) -> str:
     colour = {1: "grey", 3: "rgb"}.get(info.spec.channels)
     own = {"source": source, "dest": "images.zip", "colour": colour}
     return shlex.join(["synthograph", *PrepareRequest.parse({**asked, **own}).command_words()])
+
+
+_OPTION = re.compile(r"--[a-z][a-z-]+")
 
 
 class _Quiet(Silent):

@@ -39,7 +39,7 @@ from synthograph.workflows.grid import draw_grid, refuse_grid
 from synthograph.workflows.prepare_cohort import completed, file_options, notes_of
 from synthograph.workflows.prepare_plan import PreparePlan, plan
 from synthograph.workflows.prepare_stamp import stamp_of_items
-from synthograph.workflows.prepare_view import seen_through
+from synthograph.workflows.prepare_view import is_windowed, seen_through
 from synthograph.workflows.reading import modalities_of, read_as
 from synthograph.workflows.requests import PrepareRequest
 from synthograph.workflows.slide_polygons import record_of, regions_of
@@ -124,6 +124,7 @@ class PrepareResult(Result):
         grid: the picture of it, if one was asked for.
         cohort: what the archive says of the cohort that it was made of.
         text: what may name people in it, if that was asked for.
+        windowed: whether its grey values are those of its source through a window.
     """
 
     archive: Path
@@ -131,6 +132,7 @@ class PrepareResult(Result):
     grid: Path | None = None
     cohort: CohortNote | None = None
     text: TextFound | None = None
+    windowed: bool = False
 
     def lines(self) -> Iterator[str]:
         """What the archive holds."""
@@ -151,10 +153,13 @@ class PrepareResult(Result):
         yield from (f"  left out: {count} {why}" for why, count in found.left_out.items())
         if found.small_range is not None:
             least, low, high, largest = found.small_range
+            way_out = f"--window {low},{max(high, low + 1)} spreads these values"
+            if self.windowed:  # these are no values of the files
+                way_out = "a narrower window of the same files spreads them"
             yield (
                 f"note: the 16-bit images use {least} to {largest} of 0 to 65535 (99 % of pixels: "
-                f"{low} to {high}): nearly black for a network. --window {low},{max(high, low + 1)}"
-                " spreads these values, --window 0.5%,99.5% finds them"
+                f"{low} to {high}): nearly black for a network. {way_out}, --window 0.5%,99.5% "
+                "finds them"
             )
         if found.rejects:
             yield f"  rejected: {len(found.rejects)}, listed in {self.archive}.rejected.csv"
@@ -275,7 +280,8 @@ def run(
     summary = prepare(
         items, dest, rules, rejects=found.rejects, command=command, track=track, workers=workers
     )
-    result = PrepareResult(dest, summary, cohort=rules.cohort)
+    through = is_windowed(rules.view or {})
+    result = PrepareResult(dest, summary, cohort=rules.cohort, windowed=through)
     with keeping(result):
         return _shown(request, result, found, items, progress)
 
@@ -373,7 +379,7 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
     _refuse_described(request, "is an archive")
     archive = open_archive(request.source)
     items, about = archive.items(), archive.info
-    names = ("classes", "snapshots", "split", "mixture", "view", "cohort", "polygons")
+    names = ("classes", "snapshots", "split", "mixture", "view", "cohort", "polygons", "sizing")
     kept = {name: getattr(about, name) for name in names}
     kept["namespace"] = about.namespace or None
     if request.synthetic:

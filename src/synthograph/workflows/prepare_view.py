@@ -25,6 +25,8 @@ from synthograph.workflows.requests import PrepareRequest
 
 DICOM = "dicom_modality"
 """Column of images of DICOM files."""
+AGAIN = "window_of_window"
+"""Key of what an archive keeps of its view: its source had been through a window already."""
 TRAIN = "train"
 UNSPLIT = (
     "of all images, those that will test, too; to leave these out, prepare without a window, then "
@@ -66,8 +68,16 @@ def seen_through(
 
 def _told(rules: PrepareOptions, view: View, read: JsonObject) -> PrepareOptions:
     """The rules with what is new beside what an archive knew of its images before."""
-    told = {**(rules.view or {}), **(view.record() or {}), **read}
+    before, new = rules.view or {}, view.record() or {}
+    told = {**before, **new, **read}
+    if "window" in new and is_windowed(before):
+        told[AGAIN] = True
     return rules.model_copy(update={"view": told or None})
+
+
+def is_windowed(view: JsonObject) -> bool:
+    """Whether what an archive keeps of its images says that a window chose their grey values."""
+    return "window" in view or view.get("dicom", Grey.VALUES) != Grey.VALUES
 
 
 def _reading(request: PrepareRequest, items: Sequence[SourceItem]) -> JsonObject:
