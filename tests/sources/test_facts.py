@@ -88,6 +88,22 @@ def test_nothing_beside_a_pseudonym_says_whose_it_is(tmp_path: Path, pattern: st
         assert {k: v for k, v in item.columns.items() if k != "class"} == left
 
 
+def test_a_column_origin_tells_synthetic_images_from_real_ones(tmp_path: Path) -> None:
+    source = draw(tmp_path / "images", *NAMES)
+    table = tmp_path / "t.csv"
+    for cells, origins, columns in (
+        (["synthetic", "real", ""], ["synthetic", "real", "real"], [{}, {}, {"table_origin": ""}]),
+        (["lab", "real", "x"], ["real"] * 3, [{"table_origin": "lab"}, {}, {"table_origin": "x"}]),
+    ):
+        rows = zip(NAMES, cells, strict=True)
+        table.write_text("file,origin\n" + "".join(f"{name},{cell}\n" for name, cell in rows))
+        found = read(source, table=table)
+        assert [item.origin for item in found.items] == origins
+        assert [dict(item.columns) for item in found.items] == columns
+        told = "1 image(s) are synthetic, as a column origin says" in found.remarks
+        assert told == ("synthetic" in cells)
+
+
 def test_splits_patients_and_missing_values_of_names(tmp_path: Path) -> None:
     source = draw(tmp_path, "Train_NA_1.png", "valid_p2_2.png", "test_p3_3.png")
     found = read(source, name_regex=r"(?P<split>[A-Za-z]+)_(?P<patient>[^_]+)_(?P<slice>\d)")

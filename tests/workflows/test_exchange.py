@@ -33,7 +33,9 @@ def make(
     bits: int,
     splits: Sequence[str | None] = SPLITS,
 ) -> Path:
-    """Six images: two classes, three patients, three splits, masks but for the last one."""
+    """Six images: two classes, three patients, three splits, masks but for the last one; the fifth
+    is synthetic.
+    """
     rng, dtype = np.random.default_rng(0), np.uint8 if bits == 8 else np.uint16
     writer = ArchiveWriter(path, {})
     for number, split in enumerate(splits):
@@ -42,6 +44,7 @@ def make(
         }
         mask = rng.choice([0, 3, 7, 255], (8, 12)).astype(np.uint8) if number < 5 else None
         row = Row("", f"class {number % 2}", f"P{number // 2}", split, columns={"site": "A,B"})
+        row = replace(row, origin="synthetic") if number == 4 else row
         writer.add([encode(pixels, mask, row)])
     spec = ImageSpec(height=8, width=12, modalities=modalities, bits=bits)
     writer.finish(ArchiveInfo(classes=["class 0", "class 1"], spec=spec, namespace="test"))
@@ -65,7 +68,7 @@ def content(path: Path) -> dict[bytes, tuple[object, ...]]:
     found = {}
     for row in archive.rows:
         mask = archive.read_mask(row)
-        known = row.label, row.group, row.split, row.columns.get("site")
+        known = row.label, row.group, row.split, row.origin, row.columns.get("site")
         found[archive.read(row).tobytes()] = (*known, None if mask is None else mask.tobytes())
     return found
 

@@ -5,9 +5,11 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast, get_args
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few, nfc
+from synthograph.core.record import Origin
 from synthograph.core.untrusted.dataset_json import DATASET
 from synthograph.sources.cells import MISSING, missing_marks, split_of, split_words, value_of
 from synthograph.sources.cohorts.rows import CohortRows
@@ -53,12 +55,25 @@ class Facts:
     def columns_of(self, name: str) -> dict[str, str]:
         """Further columns of an image; one whose name the manifest needs gets another."""
         row = self.rows.get(name)
-        columns = row.columns if row else {}
+        columns = {k: v for k, v in row.columns.items() if not _is_origin(k, v)} if row else {}
         return {(f"table_{key}" if key in RESERVED else key): v for key, v in columns.items()}
+
+    def origin_of(self, name: str) -> Origin | None:
+        """Whether a column `origin` says that an image is real or synthetic, as tables of
+        `convert` do; None where it says neither.
+        """
+        row = self.rows.get(name)
+        said = row.columns.get("origin", "") if row else ""
+        return cast(Origin, said) if _is_origin("origin", said) else None
 
     def renamed(self) -> list[str]:
         """Columns that get another name."""
-        return sorted(RESERVED & {key for row in self.rows.values() for key in row.columns})
+        cells = (cell for row in self.rows.values() for cell in row.columns.items())
+        return sorted(RESERVED & {key for key, value in cells if not _is_origin(key, value)})
+
+
+def _is_origin(column: str, cell: str) -> bool:
+    return column == "origin" and cell in get_args(Origin)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,9 +311,10 @@ def _regex_facts(text: str, images: Sequence[str], marks: Collection[str]) -> Fa
 
 def _regex_row(match: re.Match[str], name: str, marks: Collection[str]) -> TableRow:
     columns = match.groupdict("")
-    group = value_of(columns.pop("group" if "group" in columns else "patient", None), marks)
+    group = value_of(columns.get("group", columns.get("patient")), marks)
     label = value_of(columns.pop("label" if "label" in columns else "class", None), marks)
     split = value_of(columns.pop("split", None), marks)
+    columns.pop("group", None)
     if split is not None and split_of(split) is None:
         raise UserError(
             f"{name!r}: --name-regex finds the split {split!r}; known are {split_words()}"

@@ -181,6 +181,9 @@ def read_files(options: FileSourceOptions) -> FileSource:
     found.remarks += remark_left_out(left_out)
     empty = empty_files(kept, items, rejected, seen)
     found.remarks += [empty] if empty else []
+    synthetic = sum(item.origin == "synthetic" for item in items)
+    if synthetic:
+        found.remarks.append(f"{synthetic} image(s) are synthetic, as a column origin says")
     _remark_groups(items, facts, found)
     for place in facts:
         found.remarks += [

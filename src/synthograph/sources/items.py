@@ -33,6 +33,8 @@ def items_of(
     file = SourceFile(container, name)
     grouped = next((place for place in facts if place.has_group), None)
     row = grouped.rows.get(name) if grouped else None
+    origins = (place.origin_of(name) for place in facts)
+    origin = next((one for one in origins if one is not None), "real")
     columns: dict[str, str] = {}
     for place in facts:
         for key, value in place.columns_of(name).items():
@@ -58,6 +60,7 @@ def items_of(
             frame.label if label is None else label,
             decoder.reading.group(row.group) if row and row.group else frame.group,
             {**frame.columns, **columns},
+            origin,
             split=split_facts.rows[name].split if split_facts else None,
             most=None if frame.most is None else (name, frame.most),
         )

@@ -32,7 +32,10 @@ class ImageFolder:
 
     def lost(self, archive: Archive) -> list[str]:
         """What is in the table beside the folders."""
-        return [*counted(archive, f"groups (kept in {TABLE})", lambda row: row.grouped)]
+        return [
+            *counted(archive, f"groups (kept in {TABLE})", lambda row: row.grouped),
+            *counted(archive, f"origin synthetic (kept in {TABLE})", lambda row: not row.real),
+        ]
 
     def write(self, archive: Archive, folder: Path, track: Track) -> int:
         """Copy every image into its folder."""
