@@ -2,15 +2,19 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
 import synthograph as sg
+from synthograph.archive.manifest import SOURCE_FILE
 from synthograph.archive.reader import open_archive
+from synthograph.archive.split import rewrite
 from synthograph.core.progress import Printed
 from synthograph.core.request import Result
 
@@ -58,6 +62,30 @@ def test_values_after_a_window_are_not_proposed_as_a_window_of_the_files(tmp_pat
     told = said(sg.prepare(root, tmp_path / "a.zip", window="0,4095", workers=1, invariant="none"))
     assert "nearly black" in told and "a narrower window of the same files" in told
     assert re.search(r"--window \d+,", told) is None
+
+
+def test_windows_of_volumes_under_pseudonyms(tmp_path: Path) -> None:
+    """Slices of a file stay together, though nobody can read its name."""
+    (tmp_path / "in").mkdir()
+    for number in (1, 2):
+        values = np.arange(4 * 256).reshape(16, 16, 4, order="F").astype(np.int16) * number
+        nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "in" / f"Roe{number}.nii")
+    (tmp_path / "secret").write_text("0123456789abcdef")
+    hidden = {"pseudonymise": tmp_path / "secret", "invariant": "none", "workers": 1}
+    sg.prepare(tmp_path / "in", tmp_path / "a", **hidden)
+    assert "Roe" not in (tmp_path / "a" / "manifest.csv").read_text()
+    by_volume = {"window": "1%,99%", "window_scope": "volume", "invariant": "none", "workers": 1}
+    sg.prepare(tmp_path / "a", tmp_path / "b", **by_volume)
+    ends = [row.columns["window_high"] for row in open_archive(tmp_path / "b").rows]
+    assert len(ends) == 8 and len(set(ends)) == 2
+    archive = open_archive(tmp_path / "a")
+    older = [
+        replace(row, columns={**row.columns, SOURCE_FILE: row.source.partition("#")[2]})
+        for row in archive.rows
+    ]
+    rewrite(archive, older)
+    with pytest.raises(sg.UserError, match="which slices are of one volume: take archive or image"):
+        sg.prepare(tmp_path / "a", tmp_path / "c", **by_volume)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int16])

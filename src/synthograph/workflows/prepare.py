@@ -433,10 +433,15 @@ def _from_benchmark(
 
 
 def _under_pseudonyms(items: Sequence[SourceItem], salt: bytes | None) -> Sequence[SourceItem]:
-    """Items that an archive calls by pseudonyms of their names, where such are wanted."""
+    """Items that an archive calls by pseudonyms of their names, where such are wanted; those of one
+    file still begin alike, as `view_volumes` needs.
+    """
     if salt is None:
         return items
-    return [replace(item, alias=pseudonym(salt, item.name)) for item in items]
+    aliases = {item.name: pseudonym(salt, item.name) for item in items}
+    files = {name: name.partition("#")[0] for name in aliases if "#" in name}
+    aliases |= {name: f"{pseudonym(salt, files[name])}#{aliases[name]}" for name in files}
+    return [replace(item, alias=aliases[item.name]) for item in items]
 
 
 def _from_files(

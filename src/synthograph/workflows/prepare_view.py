@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from synthograph.archive.prepare import PrepareOptions
 from synthograph.archive.reader import RowDecoder
+from synthograph.core.errors import UserError
 from synthograph.core.progress import Progress
 from synthograph.core.record import SourceItem
 from synthograph.core.untrusted.documents import JsonObject
@@ -25,6 +26,8 @@ from synthograph.workflows.requests import PrepareRequest
 
 DICOM = "dicom_modality"
 """Column of images of DICOM files."""
+SLICE = "slice"
+"""Column of images of volumes."""
 AGAIN = "window_of_window"
 """Key of what an archive keeps of its view: its source had been through a window already."""
 TRAIN = "train"
@@ -51,6 +54,11 @@ def seen_through(
         if note and any(DICOM in item.columns for item in items):
             progress.log(f"note: {note}")
         if window.percentiles and window.scope is WindowScope.VOLUME:
+            if any(_lost_volume(item) for item in items):
+                raise UserError(
+                    f"--window-scope volume: {request.source} does not say which slices are of one "
+                    "volume: take archive or image, or prepare the files of the volumes again"
+                )
             items = view_volumes(items, view, progress.track("measuring"))
             return items, _told(rules, view, read)
         if window.percentiles and window.scope is WindowScope.ARCHIVE:
@@ -64,6 +72,11 @@ def seen_through(
                 )
             view = replace(view, limits=tuple(limits.items()), split=TRAIN if train else None)
     return viewed(items, view), _told(rules, view, read)
+
+
+def _lost_volume(item: SourceItem) -> bool:
+    """Whether an archive calls a slice by a name that does not say of which volume it is."""
+    return isinstance(item.decode, RowDecoder) and SLICE in item.columns and "#" not in item.name
 
 
 def _told(rules: PrepareOptions, view: View, read: JsonObject) -> PrepareOptions:
