@@ -25,6 +25,8 @@ def test_words_and_numbers_without_names() -> None:
     assert name_classes(rows("b", "a"), ["b", "a", "c"], "t")[1] == ["b", "a", "c"]
     assert name_classes(rows("b", "x"), ["b", "a"], "t")[1] is None
     assert name_classes(rows("10", "9"), None, "t") == ({"10": "10", "9": "9"}, ["9", "10"])
+    for labels in (("1", "01", "001", "2"), ("2", "001", "1", "01")):
+        assert name_classes(rows(*labels), None, "t")[1] == ["001", "01", "1", "2"]
 
 
 def by_name(labels: str) -> dict[str, TableRow]:

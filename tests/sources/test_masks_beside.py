@@ -46,6 +46,13 @@ def test_masks_beside_images_are_found_and_offered(tmp_path: Path, suffix: str) 
     assert len(read(tmp_path, mask_suffix="none").items) == 5
 
 
+def test_two_masks_of_one_image_whose_endings_differ(tmp_path: Path) -> None:
+    draw(tmp_path, "1.png", "1_mask.png", "1_mask.bmp")
+    assert [item.name for item in read(tmp_path).items] == ["1.png"]
+    with pytest.raises(UserError, match="'1.png' has two masks, '1_mask.bmp' and '1_mask.png'"):
+        read(tmp_path, masks=Path("beside"))
+
+
 def test_numbered_masks_and_words_that_are_none(tmp_path: Path) -> None:
     draw(tmp_path, "b (1).png", "b (1)_mask.png", "b (1)_mask_1.png", "old_mask.png", "_mask.png")
     assert [item.name for item in read(tmp_path).items] == [

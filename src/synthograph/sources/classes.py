@@ -81,7 +81,7 @@ def name_classes(
     if classes is None or names or not numbers:
         named = {label: _named(label, classes or ()) or label for label in first}
         known = classes is not None and set(named.values()) <= set(classes)
-        order = sorted(set(named.values()), key=float) if numbers else None
+        order = sorted(set(named.values()), key=lambda n: (float(n), n)) if numbers else None
         return named, list(classes or ()) if known else order
     named = {}
     for label, row in first.items():

@@ -58,7 +58,8 @@ def find_masks(images: Sequence[str]) -> MasksBeside | None:
     stems = {stem_key(name): name for name in images}
     found: dict[str, str] = {}
     suffixes: Counter[str] = Counter()
-    for stem, name in stems.items():
+    for name in images:
+        stem = stem_key(name)
         match = KNOWN.search(stem)
         owner = stems.get(stem[: match.start()]) if match else None
         if match and owner:

@@ -1,6 +1,7 @@
 """Channels of nnU-Net, whose names say how to normalise them, and need not differ."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +66,11 @@ def test_what_does_not_fit(tmp_path: Path) -> None:
     (item, _), _ = read_layout(NnUnet(), colours)
     with pytest.raises(UnreadableError, match="have 9 together, expected 3"):
         item.decode()
+
+
+def test_a_zip_of_the_whole_folder(tmp_path: Path) -> None:
+    folder(tmp_path / "zipped" / "Dataset501_x", ["R", "NIR"], 2)
+    packed = Path(shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path / "zipped"))
+    items, unnamed = read_layout(NnUnet(), packed)
+    assert len(items) == 2 and not unnamed
+    assert set(items[0].decode().modalities) == {"R", "NIR"}

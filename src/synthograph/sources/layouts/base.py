@@ -18,7 +18,7 @@ from synthograph.core.record import (
     size_of,
 )
 from synthograph.core.spec import MASKS
-from synthograph.core.untrusted.containers import Container, open_container
+from synthograph.core.untrusted.containers import Container, open_container, unwrap
 from synthograph.core.untrusted.documents import JsonObject, as_text, parse_json
 from synthograph.sources.base import AS_IT_COMES, Dicom, Frame, Reading, SourceFile, read_member
 from synthograph.sources.cells import split_of, split_words
@@ -183,7 +183,7 @@ def read_layout(
     """
     reading = Reading(dicom=Dicom(captures=True, salt=salt))  # what somebody lists is wanted
     named = path.name if path.suffix.lower() == ".json" else ""
-    source = open_container(path.parent if named else path, "SOURCE")
+    source = unwrap(open_container(path.parent if named else path, "SOURCE"))
     members = source.members()
     there, broken, items, used = set(members.names), dict(members.broken), [], set[str]()
     listed = set[tuple[str, ...]]()
