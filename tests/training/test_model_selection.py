@@ -220,3 +220,18 @@ def test_few_images_without_an_interval_accuse_nobody(tmp_path: Path) -> None:
     scores = [Score("spread", 0.0, None, smaller=False, part="cells")]
     model_selection.record_scores(progress, path, scores)
     assert progress.measured[0].too_alike() == [] and alarms.of_measures(progress) == []
+
+
+def test_networks_that_grow_are_compared_at_their_last_size(tmp_path: Path) -> None:
+    progress, seen = TrainingProgress(), []
+    for place, (value, grown) in enumerate(
+        [(1, False), (9, False), (9, False), (8, True), (7, True), (7.5, True), (7.5, True)]
+    ):
+        path = tmp_path / f"generator-{place:06d}.safetensors"
+        path.write_bytes(bytes([place]))
+        scores = [Score("frechet", value, None, smaller=True, leads=True)]
+        model_selection.record_scores(progress, path, scores, grown=grown)
+        best = model_selection.best(progress)
+        assert best is not None
+        seen.append((best[1].value, model_selection.patience_exhausted(progress, 2)))
+    assert seen == [(1, False)] * 3 + [(8, False), (7, False), (7, False), (7, True)]

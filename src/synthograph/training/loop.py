@@ -247,7 +247,8 @@ class Trainer:
         """Record a snapshot's measures and which snapshot is now the best."""
         for entry in found.lines:
             self.run.record(METRICS, entry.tree())
-        model_selection.record_scores(self.progress, path, found.scores)
+        grown = self.session.grown
+        model_selection.record_scores(self.progress, path, found.scores, grown=grown)
         model_selection.write_best(self.run, self.session.config, self.progress)
         scalars = {f"Metrics/{score.title}": score.value for score in found.scores}
         self.trackers.scalars(scalars, self.progress.images)

@@ -6,6 +6,9 @@ a function of them, so a resumed run decides alike.
 A snapshot of which a class is too much alike is not the best while there is one without: a
 distance over all images hardly sees it where the class is small, and precision prefers it. One that
 is much worse does not count, such as the first snapshots of a run, whose images are noise.
+
+Of networks that grow, snapshots of smaller images are only the best until there is a larger one,
+and patience begins with the last size: whenever layers are added, images get worse for a while.
 """
 
 from collections.abc import Sequence
@@ -34,10 +37,12 @@ class Measured:
     log_lines: Sequence[str] = ()
 
 
-def record_scores(progress: TrainingProgress, path: Path, scores: Sequence[Score]) -> None:
+def record_scores(
+    progress: TrainingProgress, path: Path, scores: Sequence[Score], *, grown: bool = True
+) -> None:
     """Remember what was found of the snapshot at `path`, which shows `progress.images`."""
     if scores:
-        found = ScoredSnapshot(path.name, sha256_file(path), progress.images, scores)
+        found = ScoredSnapshot(path.name, sha256_file(path), progress.images, scores, grown)
         progress.measured.append(found)
 
 
@@ -55,10 +60,13 @@ class _Ranked:
 
 
 def _ranked(progress: TrainingProgress) -> list[_Ranked]:
-    """Every snapshot that is still there and has a number, the best by it first."""
+    """Every snapshot that is still there and has a number, the best by it first; those that are
+    not grown only where none is.
+    """
     newest = {entry.snapshot: place for place, entry in enumerate(progress.measured)}
+    grown = [place for place in newest.values() if progress.measured[place].grown]
     found = []
-    for place in newest.values():
+    for place in grown or newest.values():
         entry = progress.measured[place]
         score = entry.leading
         if score is not None and score.value is not None:
@@ -93,7 +101,9 @@ def since_best(progress: TrainingProgress) -> int:
 
 def patience_exhausted(progress: TrainingProgress, patience: int | None) -> bool:
     """Whether the last `patience` snapshots brought nothing better."""
-    return patience is not None and since_best(progress) >= patience
+    if patience is None or not any(entry.grown for entry in progress.measured):
+        return False
+    return since_best(progress) >= patience
 
 
 def best_document(progress: TrainingProgress, extractor: str) -> BestSnapshot | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -74,6 +75,12 @@ class Session:
     def stage(self) -> Stage:
         """The family's schedule for the next step."""
         return self.family.schedule(self.config.model, self.spec, self.state.progress.images)
+
+    @property
+    def grown(self) -> bool:
+        """Whether images have their last size, and the newest layers count in full."""
+        last = self.family.schedule(self.config.model, self.spec, sys.maxsize)
+        return (self.stage.resolution, self.stage.fade) == (last.resolution, last.fade)
 
     @property
     def batch_size(self) -> int:

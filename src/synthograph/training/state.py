@@ -79,12 +79,15 @@ class Score:
 
 @dataclass(frozen=True)
 class ScoredSnapshot:
-    """What was found of a snapshot: its file and hash, images seen, and measures."""
+    """What was found of a snapshot: its file and hash, images seen, and measures; `grown` is False
+    before networks that grow show all layers of the last size.
+    """
 
     snapshot: str
     sha256: str
     images: int
     scores: Sequence[Score]
+    grown: bool = True
 
     @property
     def leading(self) -> Score | None:

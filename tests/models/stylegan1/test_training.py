@@ -13,10 +13,12 @@ from synthograph.models.snapshot_files import list_snapshots
 from synthograph.models.stylegan1.config import StyleGAN1Config
 from synthograph.training import estimate as timing
 from synthograph.training.loop import Trainer
+from synthograph.training.model_selection import Measured
 from synthograph.training.presets import resolve
 from synthograph.training.run import create_run, read_config
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data, resolve_machine
+from synthograph.training.state import Score
 from synthograph.workflows.requests import TrainRequest
 from synthograph.workflows.train import run
 from tests.conftest import make_archive
@@ -57,6 +59,28 @@ def test_a_snapshot_is_kept_of_every_size(archive: Path, tmp_path: Path) -> None
     assert [image.shape for image in images] == [(2, 1, 8, 8)] * 2
     blocks = images[0].reshape(2, 1, 4, 2, 4, 2)
     assert torch.equal(blocks, blocks[:, :, :, :1, :, :1].expand_as(blocks))
+
+
+def test_patience_waits_for_the_last_size(archive: Path, tmp_path: Path) -> None:
+    """Every snapshot is worse than the one before; only those of the last size count."""
+    model = {**SMALL, "progressive_stage": 8}
+    session = begin(archive, kimg=0.2, tick_kimg=0.004, snap=1)
+    config = session.config.model_copy(update={"model": StyleGAN1Config.parse(model)})
+    config = config.model_copy(
+        update={"metrics": config.metrics.model_copy(update={"patience": 2})}
+    )
+    session = make_session(config, open_data(config))
+    trainer = Trainer(session, create_run(tmp_path / "runs", session.config, "test"))
+
+    def worse(path: Path, images: int) -> Measured:
+        return Measured([Score("frechet", float(images), None, smaller=True, leads=True)])
+
+    trainer.on_snapshot = worse
+    trainer.train()
+    trainer.run.close()
+    first = next(entry.images for entry in session.state.progress.measured if entry.grown)
+    assert 16 < first <= 28  # 8 images of the second stage fade in
+    assert session.state.progress.images == first + 8, "two snapshots more, then patience ends"
 
 
 def test_layers_wake_alike_in_generator_and_average(archive: Path) -> None:
