@@ -35,6 +35,7 @@ def test_every_piece_of_a_trial_is_followed(
         preset="tiny",
         seed=0,
         device="cpu",
+        of_process={},
     )
     asked: list[dict[str, object]] = []
     monkeypatch.setattr(Worker, "train", lambda worker, request: asked.append(request))

@@ -40,6 +40,8 @@ settings:
 - model.w_dim=4
 - training.batch=4
 - metrics.num=20
+- precision=fp32
+- threads=1
 space:
   model.r1_gamma: {times: [0.5, 2]}
   augment.mode: [none, ada]
@@ -78,6 +80,7 @@ def test_trials_are_runs_and_the_winner_trains_at_full_length(home: Path, found:
         assert config.model.r1_gamma == trial.settings["model.r1_gamma"]
         assert config.augment.mode == trial.settings["augment.mode"]
         assert config.training.kimg == pytest.approx(trial.kimg) and config.seed == 0
+        assert (config.precision, config.threads) == ("fp32", 1)
         assert trial.values[0].interval is not None
     assert len(whole[0].rungs) == 3 and whole[0].rungs[0].kimg == pytest.approx(0.0048)
     again = synthograph.train(from_search=outdir, kimg=0.02, outdir=home / "runs", device="cpu")
@@ -86,6 +89,7 @@ def test_trials_are_runs_and_the_winner_trains_at_full_length(home: Path, found:
     assert config.training.kimg == 0.02 and again.run.name == "00000-cells-cond-tiny"
     text = (outdir / "winner.yaml").read_text()
     assert text.startswith("# ") and "metrics:\n" in text and "\n  kimg:" not in text
+    assert "precision: fp32\n" in text
 
 
 def test_one_of_several_processes_does_not_tell_what_the_first_one_told(

@@ -88,6 +88,8 @@ def test_the_preset_itself_is_the_first_draw(cells: Archive) -> None:
     ("fixed", "said"),
     [
         ("training.kimg=5", "training.kimg is decided by the search: give it as kimg"),
+        ("metrics.patience=2", "give it as first_rung and halving"),
+        ("training.max_hours=1", "give it as hours"),
         ("seed=5", "seed is decided by the search: give it as seeds"),
         ("data.path=x.zip", "give it as data"),
         ("device=cuda", "give it as --device"),
@@ -115,6 +117,9 @@ def test_settings_that_would_be_replaced_are_refused(cells: Archive, fixed: str,
         ({"training.batch": {"times": [0.5, 2]}}, "times the preset's: training.batch_gpu 14 is"),
         ({"augment.mode": ["none", "adaa"]}, "did you mean 'ada'?"),
         ({"training.kimg": [1, 2]}, "is decided by the search: give it as kimg"),
+        ({"precision": ["fp32", "bf16"]}, "says how to compute: fix it under settings"),
+        ({"threads": [1, 2]}, "says how to compute: fix it under settings"),
+        ({"training.max_hours": {"low": 1, "high": 2}}, "give it as hours"),
         ({"metrics.num": [10, 20]}, "would change what trials are measured by"),
         ({"data.subset": [10, 20]}, "would change what trials are measured by"),
         ({"preset": ["tiny", "tinny"]}, "'tinny' is unknown"),
@@ -183,6 +188,22 @@ def test_a_preset_without_its_weights_is_left_out_of_a_built_in_space(
     assert "preset: tiny-projected: the weights of efficientnet-lite0 are not here" in note
     with pytest.raises(UserError, match="preset: tiny-projected: the weights"):
         opened(cells, {PRESET: ["tiny", "tiny-projected"]}, preset="tiny")
+
+
+def test_presets_that_are_still_growing_are_left_out_of_a_built_in_space(tmp_path: Path) -> None:
+    large = open_archive(make_archive(tmp_path / "large.zip", size=(32, 32)))
+
+    def tried(kimg: float, **more: object) -> tuple[bool, list[str]]:
+        space = opened(large, "small-data", kimg=kimg, **more)
+        found = next(each for each in space.parameters if each.path == PRESET)
+        said = [note for note in space.notes if "their last size from 16 kimg on" in note]
+        return "tiny-progressive" in found.choices, said
+
+    among, (note,) = tried(40)
+    assert not among and note.endswith("compared at 12: it takes part with a kimg of 54 or more")
+    assert tried(54) == (True, [])
+    assert not tried(53)[0] and tried(17, halving=1)[0]
+    assert tried(10, preset="tiny-progressive")[0], "which was asked for"
 
 
 def test_a_race_is_no_preset_of_a_search(cells: Archive) -> None:

@@ -278,7 +278,9 @@ def _named(
         if found.winner is not None:
             number = found.winner.trial
             drawn = {} if number is None else found.trial(number).parameters
-            write_winner(trials.space.configuration(drawn), found, folder.path / WINNER)
+            space = trials.space
+            config, own = space.configuration(drawn), space.of_process()
+            write_winner(config, found, folder.path / WINNER, own)
         found.save(folder.result)
         page = folder.path / PAGE
         write_report([folder.result], page, title=f"Search {found.name}", force=True)

@@ -98,6 +98,7 @@ class Finals:
             space.preset(finalist.drawn),
             seed,
             self.device,
+            space.of_process(),
         )
         found: dict[str, Entry] = {}
         try:

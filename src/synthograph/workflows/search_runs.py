@@ -175,6 +175,7 @@ class TrialRun:
         preset: that the configuration began with.
         seed: of the run.
         device: where to compute.
+        of_process: further settings of how to compute.
     """
 
     home: Path
@@ -182,6 +183,7 @@ class TrialRun:
     preset: str
     seed: int
     device: str
+    of_process: JsonObject
 
     @property
     def run(self) -> Path | None:
@@ -212,6 +214,7 @@ class TrialRun:
                 "save_every": SAVE_MINUTES,
                 "outdir": str(self.home),
                 "device": self.device,
+                **self.of_process,
             }
         self._patiently(worker, request | self.config.tracking.options())
         if self.collapsed:

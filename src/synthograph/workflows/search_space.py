@@ -3,6 +3,7 @@
 Everything is checked against the configuration of a run before a trial begins.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,16 +19,19 @@ from synthograph.core.config import (
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import first_few, nearest
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.models.registry import FAMILIES, RACES, family_of_preset
+from synthograph.models.registry import FAMILIES, RACES, family, family_of_preset
 from synthograph.ops.operations import BUNDLES
 from synthograph.results.base import Plain
 from synthograph.results.search import PRESET, ParameterKind, Settings
 from synthograph.training.config import MEASURES, OPTIONS, RunConfig
 from synthograph.training.setup import resolve_run
+from synthograph.workflows.search_rungs import rungs_of
 from synthograph.workflows.search_settings import SMALL_DATA, Searched, SearchSettings
 
 DECIDED = {
     "training.kimg": "kimg",
+    "training.max_hours": "hours, which begin no trial after them",
+    "metrics.patience": "first_rung and halving, which end trials early",
     "metrics.measures": "objectives and constraints",
     "seed": "seeds (runs of every trial) or seed (of everything random)",
     "data.path": "data",
@@ -37,10 +41,12 @@ DECIDED = {
     "tracking": "--tracker, --tracking-uri and --experiment",
 }
 """Settings that the search itself decides, and what gives them."""
-MEASURING = ("metrics.", "data.split", "data.subset", "schema_version", "threads")
+MEASURING = ("metrics.", "data.split", "data.subset", "schema_version")
 """Settings that would change what is measured, or by what: values of trials could not be
 compared.
 """
+OF_PROCESS = ("precision", "threads")
+"""How a process computes: fixed settings, which no draw changes."""
 BETWEEN = 0.38
 """Place of a value that is tried between two ends; in the middle often lies the preset's own."""
 
@@ -104,6 +110,11 @@ class Space:
     def base(self, preset: str | None = None) -> RunConfig:
         """The configuration of a preset without any draw."""
         return self._resolved(preset or self.settings.preset, {})
+
+    def of_process(self) -> JsonObject:
+        """What the user fixed of how each process computes."""
+        fixed = parse_assignments(self.settings.settings)
+        return {name: fixed[name] for name in OF_PROCESS if name in fixed}
 
     def configuration(self, drawn: Settings) -> RunConfig:
         """The configuration of a whole trial.
@@ -259,18 +270,39 @@ def _fitting(given: Mapping[str, Searched], empty: Space) -> Space:
 def _with_usable_presets(
     given: Mapping[str, Searched], empty: Space
 ) -> tuple[dict[str, Searched], list[str]]:
-    """A space without the presets that cannot train here, such as for want of weights, and why."""
+    """A space without the presets that cannot train here, such as for want of weights, or that
+    are still growing when trials are compared first, and why.
+    """
     usable, notes = list[Plain](), list[str]()
     for preset in given[PRESET].choices if PRESET in given else []:
         try:
-            empty.base(str(preset))
+            growing = _still_growing(empty.base(str(preset)), empty)
         except UserError as error:
             notes.append(f"left out of the space: {PRESET}: {preset}: {error}")
+            continue
+        if growing and preset != empty.settings.preset:
+            notes.append(f"left out of the space: {PRESET}: {preset}: {growing}")
         else:
             usable.append(preset)
     if not notes:
         return dict(given), notes
     return {**given, PRESET: given[PRESET].model_copy(update={"choices": usable})}, notes
+
+
+def _still_growing(config: RunConfig, space: Space) -> str:
+    """What is said of networks whose images have not their last size when trials are compared
+    first; empty for others.
+    """
+    spec, settings, kimg = space.archive.info.spec, space.settings, config.training.kimg
+    last = family(config.model.family).stage_starts(config.model, spec)[-1] / 1000
+    first = rungs_of(settings, kimg)[0]
+    if last < first:
+        return ""
+    enough = math.floor(last * kimg / first) + 1
+    return (
+        f"its images have their last size from {last:g} kimg on, and trials are first compared at "
+        f"{first:g}: it takes part with a kimg of {enough} or more"
+    )
 
 
 def _refusal(parameter: Parameter, space: Space) -> tuple[str, str] | None:
@@ -346,6 +378,8 @@ def _bases(given: Mapping[str, Searched], empty: Space) -> Iterator[RunConfig]:
 
 def _refuse_path(path: str, known: set[str]) -> None:
     refuse_decided([path], DECIDED, "space", "search")
+    if path in OF_PROCESS:
+        raise UserError(f"space: {path} says how to compute: fix it under settings")
     if path.startswith(MEASURING):
         raise UserError(
             f"space: {path} would change what trials are measured by: fix it under settings"

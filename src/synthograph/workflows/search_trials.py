@@ -192,8 +192,9 @@ class Trials:
             self.progress.log(f"trial {noted.number}: {described(trial.settings)}")
         config = config.model_copy(update={"tracking": self.tracking})
         home, preset = self.folder.trial(noted.number), self.space.preset(drawn)
+        own = self.space.of_process()
         runs = [
-            TrialRun(home / f"seed{seed}", config, preset, seed, self.space.device)
+            TrialRun(home / f"seed{seed}", config, preset, seed, self.space.device, own)
             for seed in trial.seeds
         ]
         with Worker(told(f"trial {noted.number}", self.progress), clock.beat) as worker:

@@ -1,5 +1,6 @@
 """The winner of a search: its configuration as a file, and its training."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from synthograph.core.errors import UserError
@@ -22,15 +23,19 @@ def shared_tree(config: RunConfig) -> dict[str, object]:
     return tree
 
 
-def write_winner(config: RunConfig, search: Search, path: Path) -> None:
-    """Write the winner's configuration, for `train --from-search` and `train --config`."""
+def write_winner(
+    config: RunConfig, search: Search, path: Path, of_process: Mapping[str, object]
+) -> None:
+    """Write the winner's configuration, for `train --from-search` and `train --config`, with what
+    the user fixed of how to compute.
+    """
     assert search.winner is not None, "asked where there is one"
     head = (
         f"# {search.winner.sentence}\n"
         f"# synthograph train --from-search {path.parent}\n"
         f"# or: synthograph train --cfg {search.winner.settings[PRESET]} --config {path}\n"
     )
-    write_text(path, head + yaml_text(shared_tree(config)))
+    write_text(path, head + yaml_text({**shared_tree(config), **of_process}))
 
 
 def with_winner(request: TrainRequest, folder: Path) -> TrainRequest:
