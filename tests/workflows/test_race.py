@@ -167,6 +167,36 @@ def test_a_stopped_race_goes_on(
     assert len(taken) == 8 + 8 + steps, "nothing is left to do"
 
 
+def test_a_race_goes_on_with_what_may_change(
+    cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the candidate that has begun as for the one that has not."""
+    step, taken = Session.step, []
+
+    def interrupted(self: Session) -> object:
+        taken.append(self)
+        if len(taken) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return step(self)
+
+    monkeypatch.setattr(Session, "step", interrupted)
+    asked = {"data": cells, "outdir": tmp_path / "runs", **SMALL, "save_every": 5, "snap": 2}
+    with pytest.raises(StoppedError):
+        synthograph.train(**asked)
+    (folder,) = (tmp_path / "runs").iterdir()
+    with pytest.raises(UserError, match="batch"):
+        synthograph.train(resume=folder, batch=8)
+    held = Race.load(folder / race.RACE).request
+    with pytest.raises(UserError, match="^--batch cannot change when a race goes on"):
+        race._changed(held, {"training.batch": 16})
+    synthograph.train(resume=folder, save_every=7, settings=["training.snap=3"], threads=1)
+    for one in Race.load(folder / race.RACE).candidates:
+        (run,) = (folder / one.preset).iterdir()
+        config = read_config(run)
+        found = config.training.save_every, config.training.snap, config.threads
+        assert found == (7, 3, 1), one.preset
+
+
 def test_a_race_stops_though_the_signal_came_when_a_candidate_was_all_but_done(
     cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,6 +251,9 @@ def test_a_judge_for_other_images_is_refused_before_the_race(cells: Path, tmp_pa
     name = f"classifier:{judge}"
     with pytest.raises(UserError, match="does not take images of 3 channels, .* random-vgg16"):
         synthograph.train(data=cells, outdir=tmp_path / "runs", **SMALL, features=name)
+    by_setting = {**SMALL, "settings": [*SMALL["settings"], f"metrics.features={name}"]}
+    with pytest.raises(UserError, match="does not take images of 3 channels"):
+        synthograph.train(data=cells, outdir=tmp_path / "runs", **by_setting)
     plain = {**SMALL, "cfg": "tiny", "metrics": "frechet", "features": name}
     with pytest.raises(UserError, match="does not take images of 3 channels"):
         synthograph.train(data=cells, outdir=tmp_path / "runs", **plain)

@@ -4,6 +4,7 @@ The preset that is best for one kind of images is not for another. Held-out imag
 features that learned from no photographs and that no discriminator uses.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 import torch
 
 from synthograph.archive.batches import ArchiveRows, ImageSet
+from synthograph.core.config import flatten
 from synthograph.core.console import say
 from synthograph.core.devices import is_gpu, synchronise
 from synthograph.core.errors import (
@@ -32,8 +34,9 @@ from synthograph.models.published import AFRESH, PHANTOMS
 from synthograph.models.registry import RACES, family_of_preset
 from synthograph.models.snapshot_files import list_snapshots
 from synthograph.results.race import Candidate, Race, RaceScore
-from synthograph.training.config import MetricsConfig, RunConfig, TrainRequest
+from synthograph.training.config import MetricsConfig, RunConfig, TrainRequest, option_of
 from synthograph.training.loop import duration
+from synthograph.training.resume import CHANGEABLE
 from synthograph.training.run import CONFIG, numbered_folder, read_config
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data
@@ -64,8 +67,7 @@ still turn: on cells `tiny-projected` was behind `tiny` of then at 77 seconds, b
 TIMED, STEPS = 8.0, 16
 """Seconds to time a candidate, at most about; and steps, with every phase of them."""
 OUT = "its training diverged"
-FEATURES = "metrics.features"
-"""A setting that a race reads."""
+KIMG = "training.kimg"
 
 Train = Callable[[TrainRequest], Path]
 """Begins or resumes a run and returns its directory."""
@@ -121,7 +123,12 @@ def begun(outdir: Path) -> list[Path]:
 
 
 def plan(
-    request: TrainRequest, resolve: Resolve, progress: Progress, *, start_family: str | None = None
+    request: TrainRequest,
+    resolve: Resolve,
+    progress: Progress,
+    *,
+    judge: str = RANDOM,
+    start_family: str | None = None,
 ) -> Path | None:
     """Plan a race and make its folder; None for a dry run.
 
@@ -129,6 +136,7 @@ def plan(
         request: of the training.
         resolve: see `Resolve`.
         progress: who listens.
+        judge: the extractor that decides; one that no discriminator uses unless given.
         start_family: of the network that `request` starts from; presets of other families begin
             with random weights.
 
@@ -141,7 +149,7 @@ def plan(
     for preset in RACES[request.cfg]:
         init_from = request.init_from if preset in starting else AFRESH
         try:
-            entrants.append(_entrant(request, preset, init_from, resolve))
+            entrants.append(_entrant(request, preset, init_from, resolve, judge))
         except MissingWeightsError as error:
             left_out.append(f"{preset} takes no part: {error}")
     if not entrants:
@@ -154,7 +162,7 @@ def plan(
     race = Race(
         preset=request.cfg,
         request=kept | {"data": str(data.archive.path.resolve())},
-        extractor=_judge(request),
+        extractor=judge,
         reference=entrants[0].reference.name,
         images=entrants[0].reference.count,
         candidates=tuple(each.candidate(seconds) for each in entrants),
@@ -187,7 +195,7 @@ def _starting(request: TrainRequest, start_family: str | None) -> list[str]:
 
 
 def _entrant(
-    request: TrainRequest, preset: str, init_from: str | None, resolve: Resolve
+    request: TrainRequest, preset: str, init_from: str | None, resolve: Resolve, judge: str
 ) -> _Entrant:
     """A candidate, timed.
 
@@ -195,8 +203,8 @@ def _entrant(
         UserError: see `plan`.
     """
     config, data = resolve(request.model_copy(update={"cfg": preset, "init_from": init_from}))
-    refuse_unfit(_judge(request), data.archive.info.spec, MEASURES)
-    scorer = _scorer(config, data, _judge(request))
+    refuse_unfit(judge, data.archive.info.spec, MEASURES)
+    scorer = _scorer(config, data, judge)
     if scorer is None or scorer.reference is None:
         why = "" if scorer is None else "; ".join(scorer.notes)
         raise UserError(
@@ -238,11 +246,6 @@ def _clock(device: torch.device) -> float:
     return time.process_time() / torch.get_num_threads()
 
 
-def _judge(request: TrainRequest) -> str:
-    """The extractor that decides: as asked, else one that no discriminator uses."""
-    return str(request.given().get(FEATURES, RANDOM))
-
-
 def _scorer(config: RunConfig, data: ArchiveRows, extractor: str) -> SnapshotScorer | None:
     """What measures a run's snapshots for the race."""
     metrics = MetricsConfig(measures=[*MEASURES], features=extractor, num=config.metrics.num)
@@ -255,7 +258,7 @@ def run(
     train: Train,
     progress: Progress,
     *,
-    kimg: float | None = None,
+    given: JsonObject | None = None,
 ) -> Path:
     """Race, or go on with a race, and train the winner to its end.
 
@@ -264,22 +267,25 @@ def run(
         asked: what a resumed run may be asked, such as --device.
         train: see `Train`.
         progress: who listens.
-        kimg: of the winner, in whatever way it was asked for; that of the race unless given.
+        given: settings that `asked` gives in whatever way, a configuration tree; its kimg are
+            those of the winner.
 
     Returns:
         The winner's run directory.
 
     Raises:
-        UserError: a candidate's images could not be measured.
+        UserError: a candidate's images could not be measured, or a setting that cannot change.
         DivergedError: the trainings of all candidates diverged.
         StoppedError: the same command with --resume goes on.
     """
-    race = _load(folder / RACE)
+    race, changes = _load(folder / RACE), flatten(given or {})
     for one in race.candidates:
         if not (one.scores or one.out):
             progress.log(f"race: {one.preset} trains for {one.kimg:g} kimg")
             try:
-                scores = _measured(_trained(folder, race, one, asked, train), race.extractor)
+                scores = _measured(
+                    _trained(folder, race, one, asked, changes, train), race.extractor
+                )
                 race = race.scored(one.preset, scores)
                 progress.log(f"race: {one.preset}: {', '.join(map(entry_text, scores))}")
             except (DivergedError, ProcessesError) as error:
@@ -295,6 +301,7 @@ def run(
         progress.log(line)
     (winner,) = (one for one in race.candidates if one.preset == race.winner)
     run = begun(folder / winner.preset)[-1]
+    kimg = changes.get(KIMG)
     if kimg is None:  # it may have been extended before
         kimg = max(winner.whole, read_config(run).training.kimg)
     return train(asked.model_copy(update={"resume": run, "kimg": kimg}))
@@ -314,11 +321,19 @@ def _load(path: Path) -> Race:
     return race
 
 
-def _trained(folder: Path, race: Race, one: Candidate, asked: TrainRequest, train: Train) -> Path:
+def _trained(
+    folder: Path,
+    race: Race,
+    one: Candidate,
+    asked: TrainRequest,
+    changes: JsonObject,
+    train: Train,
+) -> Path:
     """The run of a candidate, trained for the race.
 
     Raises:
         StoppedError: the race can be resumed.
+        UserError: see `_changed`.
     """
     place = folder / one.preset
     runs = begun(place)
@@ -326,7 +341,8 @@ def _trained(folder: Path, race: Race, one: Candidate, asked: TrainRequest, trai
         leg = asked.model_copy(update={"resume": runs[-1], "kimg": one.kimg})
     else:
         own = {"cfg": one.preset, "kimg": one.kimg, "outdir": place, "init_from": one.init_from}
-        leg = TrainRequest.parse({**_followed(race.request, asked), **own})
+        request = _changed(_followed(race.request, asked), changes)
+        leg = TrainRequest.parse({**request, **own, "gpus": asked.gpus})
     try:
         with StopRequest("the training stops at its next step") as stop:
             run = train(leg)
@@ -335,6 +351,32 @@ def _trained(folder: Path, race: Race, one: Candidate, asked: TrainRequest, trai
         way = f"Continue with: synthograph train --resume {folder}"
         raise error.within("a race of presets", way) from None
     return run
+
+
+def _changed(request: JsonObject, changes: JsonObject) -> JsonObject:
+    """The request of a race with what may change where it is resumed.
+
+    Args:
+        request: of the race.
+        changes: dotted path of a setting -> its new value.
+
+    Raises:
+        UserError: a setting cannot change.
+    """
+    before = flatten(TrainRequest.parse(request).setting_tree())
+    same = {path for path in changes if path in before and before[path] == changes[path]}
+    new = {path: value for path, value in changes.items() if path not in same}
+    odd = sorted(new.keys() - CHANGEABLE)
+    if odd:
+        raise UserError(
+            f"{option_of(odd[0]) or odd[0]} cannot change when a race goes on: leave it out, or "
+            "start a new race with it"
+        )
+    new.pop(KIMG, None)
+    options = {(option_of(path) or "").removeprefix("--").replace("-", "_") for path in new}
+    kept = {name: value for name, value in request.items() if name not in options}
+    settings = [f"{path}={json.dumps(value)}" for path, value in new.items()]
+    return {**kept, "settings": [*request.get("settings", ()), *settings]}
 
 
 def _followed(request: JsonObject, asked: TrainRequest) -> JsonObject:

@@ -169,7 +169,9 @@ def _begin_race(request: TrainRequest, given: JsonObject, progress: Progress) ->
         return _resolve(leg, given, start, Team(), progress.log)
 
     family_name = None if source is None else source.info.family
-    folder = race.plan(request, resolve, progress, start_family=family_name)
+    asked = given.get("metrics", {})
+    judge = {"judge": asked["features"]} if "features" in asked else {}
+    folder = race.plan(request, resolve, progress, start_family=family_name, **judge)
     rest = TrainRequest.parse({"gpus": request.gpus})
     return None if folder is None else _race(folder, rest, {}, progress)
 
@@ -190,8 +192,7 @@ def _race(folder: Path, asked: TrainRequest, given: JsonObject, progress: Progre
         assert found is not None, "it is no dry run, and this is the main process"
         return found.run
 
-    kimg = given.get("training", {}).get("kimg")
-    return _result(race.run(folder, asked, train, progress, kimg=kimg))
+    return _result(race.run(folder, asked, train, progress, given=given))
 
 
 def _source(named: str | None, progress: Progress) -> Snapshot | None:
