@@ -39,6 +39,9 @@ def resolve(
     ):  # a preset's share need not divide another batch
         tree["training"].pop("batch_gpu", None)
         asked = merge(asked, {"training": {"batch_gpu": wanted["batch"]}})
+    augment, own = asked.get("augment") or {}, tree.get("augment", {})
+    if augment.get("mode", own.get("mode")) != own.get("mode") and "p" not in augment:
+        own.pop("p", None)  # it is the strength of another mode
     config = RunConfig.parse(merge(tree, asked))
     check_model(spec, config.model)
     return config

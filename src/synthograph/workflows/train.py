@@ -277,16 +277,16 @@ def _shape_note(
     """Settings that follow the network to start from and not the preset, where they do."""
     kind = family(config.model.family)
     chosen = presets.chosen(kind, preset, given.get("training", {}).get("kimg"))
+    asked, used = given.get("model") or {}, config.model.frozen_features
     # not checked against the images: only the shape of the source has to fit them
-    tree = merge(kind.preset(chosen, archive.info.spec, 1)["model"], given.get("model", {}))
-    model, used = parse_model(tree), config.model.frozen_features
+    model = parse_model(kind.preset(chosen, archive.info.spec, 1)["model"])
     if used is not None and used.name == getattr(model.frozen_features, "name", None):
         model = completed(model)
     own = _shape(model)
     changed = [
         f"{name} {value} (preset {own[name]})"
         for name, value in _shape(config.model).items()
-        if name in own and own[name] != value
+        if name in own and name not in asked and own[name] != value
     ]
     if not changed:
         return None

@@ -55,3 +55,16 @@ def test_what_was_found_of_one_frozen_network_says_nothing_of_another() -> None:
     other = {"features": {"name": UNTRAINED}}
     fresh = FrozenFeatures.parse(Projected().inherited_settings(config, other)["features"])
     assert (fresh.strides, fresh.channels, fresh.sha256) == (None, None, None)
+
+
+def test_another_mode_of_augmentation_does_not_take_the_strength_of_the_preset() -> None:
+    spec = ImageSpec(height=32, width=32, modalities={"image": 3})
+
+    def made(**augment: object) -> tuple[str, float | None]:
+        parts = [{"data": {"path": "x.zip"}, "augment": augment}]
+        found = resolve(spec, "tiny-projected", parts).augment
+        return str(found.mode), found.p
+
+    assert made() == made(mode="fixed") == ("fixed", 1.0)
+    assert made(mode="none") == ("none", None) and made(mode="ada") == ("ada", None)
+    assert made(mode="ada", p=0.3) == ("ada", 0.3) and made(p=0.5) == ("fixed", 0.5)

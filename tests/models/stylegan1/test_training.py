@@ -167,6 +167,23 @@ def test_a_penalty_is_that_of_the_loss_that_is_asked_for(archive: Path, tmp_path
         assert isinstance(model, StyleGAN1Config) and model.r1_gamma == gamma
 
 
+def test_a_penalty_of_the_loss_that_follows_the_start(archive: Path, tmp_path: Path) -> None:
+    """R1 has no meaning with the loss of the preset, and has with that of the network."""
+    few = {"data": archive, "batch": 4, "kimg": 0.004, "metrics": "none", "settings": tuple(SETS)}
+    first = {**few, "outdir": tmp_path / "first", "cfg": "tiny-progressive"}
+    source = run(TrainRequest.parse(first), progress=Silent())
+    assert source is not None
+    for preset in ("auto", "progressive"):
+        more = {"cfg": preset, "init_from": str(source.run), "gamma": 5.0}
+        done = run(
+            TrainRequest.parse({**few, **more, "outdir": tmp_path / preset}), progress=Silent()
+        )
+        assert done is not None
+        model = read_config(done.run).model
+        assert isinstance(model, StyleGAN1Config)
+        assert (model.loss, model.r1_gamma) == ("logistic", 5.0)
+
+
 def test_stages_of_a_step_are_told(archive: Path, tmp_path: Path) -> None:
     """And the names that the knee project gave its flags."""
     request = {

@@ -106,11 +106,20 @@ class StyleGAN2Config(SpreadConfig, GeneratorConfig):
         1, ge=0, le=MAX_WIDTH, description="maps that the minibatch-std layer adds, 0 for none"
     )
     r1_gamma: float = pydantic.Field(1.0, ge=0, description="weight of the R1 penalty")
-    r1_interval: int = pydantic.Field(16, ge=1, description="steps between R1 penalties")
+    r1_interval: int = pydantic.Field(
+        16,
+        ge=1,
+        description="steps between R1 penalties; D's Adam is corrected for it, also without them",
+    )
     path_weight: float = pydantic.Field(
         2.0, ge=0, description="weight of the path-length penalty, 0 for none"
     )
-    path_interval: int = pydantic.Field(4, ge=1, description="steps between path-length penalties")
+    path_interval: int = pydantic.Field(
+        4,
+        ge=1,
+        description="steps between path-length penalties; G's Adam is corrected for it, also "
+        "without them",
+    )
     path_decay: float = pydantic.Field(0.01, gt=0, le=1, description="rate of the mean path length")
     penalty_precision: Literal["blocks", "fp32"] = pydantic.Field(
         "blocks", description="arithmetic inside penalties: that of the blocks, or fp32"
