@@ -6,6 +6,7 @@ from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Condition, ModelBundle
 from synthograph.models.projected.config import ProjectedConfig
 from synthograph.models.projected.family import Projected
+from synthograph.models.stylegan2.networks import NoiseMode
 from tests.models.projected.test_family import SMALL
 
 FAMILY = Projected()
@@ -15,14 +16,20 @@ HEAD = "discriminators/image.heads.0.embed.weight"
 SPREAD = "discriminators/image.spread"
 
 
-def bundle(classes: tuple[str, ...] = (), seed: int = 0, width: int | None = None) -> ModelBundle:
+def bundle(
+    classes: tuple[str, ...] = (),
+    seed: int = 0,
+    width: int | None = None,
+    spec: ImageSpec = SPEC,
+) -> ModelBundle:
     torch.manual_seed(seed)
     condition = Condition(classes, len(classes) if width is None else width)
     config = ProjectedConfig.parse(SMALL)
-    networks = FAMILY.build(SPEC, condition, config)
-    spread = networks.discriminators["image"].spread
-    spread += torch.arange(1.0, len(spread) + 1)[:, None] * bool(seed)
-    return ModelBundle(SPEC, condition, config, networks)
+    networks = FAMILY.build(spec, condition, config)
+    for discriminator in networks.discriminators.values():
+        spread = discriminator.spread
+        spread += torch.arange(1.0, len(spread) + 1)[:, None] * bool(seed)
+    return ModelBundle(spec, condition, config, networks)
 
 
 def started(target: ModelBundle, source: ModelBundle) -> dict[str, torch.Tensor]:
@@ -71,3 +78,36 @@ def test_labels_that_have_nothing_in_common_stay_fresh() -> None:
         fresh, found = target.networks.tensors(), started(target, source)
         for name in {EMBED, HEAD, SPREAD} & set(fresh):
             assert torch.equal(found[name], fresh[name]), name
+
+
+def images(made: ModelBundle) -> torch.Tensor:
+    z = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
+    label = torch.eye(2).repeat(2, 1)
+    return FAMILY.sample(made.networks.generator, z, label, noise=NoiseMode.NONE)
+
+
+@torch.no_grad()
+def test_images_begin_as_the_source_s_whatever_the_modality_channels_and_size() -> None:
+    source = bundle(("a", "b"), seed=1)
+    wanted = images(source)
+    changes = {"smear": (8, 3), "grey": (8, 1), "image": (16, 3)}
+    for name, (side, channels) in changes.items():
+        spec = ImageSpec(height=side, width=side, modalities={name: channels})
+        target = bundle(("a", "b"), spec=spec)
+        found = started(target, source)
+        for key, tensor in target.networks.tensors().items():
+            tensor.copy_(found[key])
+        made = images(target)
+        if channels == 1:
+            torch.testing.assert_close(made, wanted.mean(1, keepdim=True))
+        else:
+            small = made if side == 8 else made.reshape(4, 3, 8, 2, 8, 2).mean((3, 5))
+            assert torch.corrcoef(torch.stack([small.flatten(), wanted.flatten()]))[0, 1] > 0.95
+        theirs = source.networks.tensors()
+        loaded = {
+            key
+            for key in found
+            if key.startswith("discriminators/")
+            and torch.equal(found[key], theirs[key.replace(f"/{name}.", "/image.")])
+        }
+        assert len(loaded) == sum(key.startswith("discriminators/") for key in theirs)

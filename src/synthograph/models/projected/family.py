@@ -62,10 +62,8 @@ class Projected(MappedFamily):
     def map_weights(
         self, target: base.ModelBundle, source: base.ModelBundle
     ) -> dict[str, base.WeightInit]:
-        """Tensors of the same name and shape; those of classes by the classes' names."""
-        same = super().map_weights(target, source)
-        others = {n: start for n, start in same.items() if not transfer.OF_CLASSES.search(n)}
-        return others | transfer.by_class(target, source)
+        """See `transfer.map_weights`."""
+        return transfer.map_weights(target, source)
 
     def inherited_settings(
         self, config: ModelConfig, asked: JsonObject | None = None

@@ -1,35 +1,53 @@
-"""What new networks take over from trained ones that belongs to a class, by the class's name."""
+"""What new networks take over from trained ones: of the generator what StyleGAN2 does, of the
+discriminators what has the same shape, and what belongs to a class by the class's name.
+"""
 
 import re
 
 from synthograph.models.base import ModelBundle, WeightInit
-from synthograph.models.stylegan2.transfer import match_classes
+from synthograph.models.stylegan2 import transfer
+from synthograph.models.stylegan2.transfer import DISCRIMINATOR, match_classes, match_modalities
 
+GENERATOR = "generator/"
 OF_CLASSES = re.compile(r"\bembed\.weight$|\.spread$")
-"""Names of the tensors that have a column, or a row, for each class."""
-SCALED = "generator/mapping.embed.weight"
-"""Columns of this one are divided by the root of their number."""
+"""Names of the tensors of discriminators that have a column, or a row, for each class."""
 
 
-def by_class(target: ModelBundle, source: ModelBundle) -> dict[str, WeightInit]:
-    """Starts for the tensors of `OF_CLASSES`, by name. A class that the source does not know keeps
-    its fresh column, and its row of zeros; what is left out stays fresh.
-    """
-    wanted, given = target.networks.tensors(), source.networks.tensors()
-    found: dict[str, WeightInit] = {}
-    for name in (n for n in wanted if OF_CLASSES.search(n) and n in given):
-        across = name.endswith("embed.weight")
-        fresh, x = (t.t() if across else t for t in (wanted[name], given[name]))
-        places = _places(target, source, rows=len(fresh), labels=across)
-        if x.shape[1:] != fresh.shape[1:] or all(place is None for place in places):
-            continue
-        value, scale = fresh.clone(), (len(fresh) / len(x)) ** 0.5 if name == SCALED else 1.0
-        for row, place in enumerate(places):
-            if place is not None:
-                value[row] = x[place] * scale
-        how = "" if places == list(range(len(x))) else "by class name"
-        found[name] = WeightInit(value.t() if across else value, (name,), how)
+def map_weights(target: ModelBundle, source: ModelBundle) -> dict[str, WeightInit]:
+    """Starts for the tensors of fresh networks, by name; what is left out stays fresh."""
+    found = transfer.map_weights(target, source, GENERATOR)
+    theirs = match_modalities(target.spec.modalities, source.spec.modalities)
+    for name in target.networks.tensors():
+        ours = DISCRIMINATOR.match(name)
+        if ours is not None:
+            donor = name[: ours.start(1)] + theirs[ours[1]] + name[ours.end(1) :]
+            start = _of_discriminator(target, source, name, donor)
+            found |= {} if start is None else {name: start}
     return found
+
+
+def _of_discriminator(
+    target: ModelBundle, source: ModelBundle, name: str, donor: str
+) -> WeightInit | None:
+    """The start of a tensor that plays the part of the source's `donor`. A class that the source
+    does not know keeps its fresh column, and its row of zeros.
+    """
+    fresh, x = target.networks.tensors()[name], source.networks.tensors().get(donor)
+    if x is None:
+        return None
+    if not OF_CLASSES.search(name):
+        return WeightInit(x, (donor,)) if x.shape == fresh.shape else None
+    across = name.endswith("embed.weight")
+    rows, given = (t.t() if across else t for t in (fresh, x))
+    places = _places(target, source, rows=len(rows), labels=across)
+    if given.shape[1:] != rows.shape[1:] or all(place is None for place in places):
+        return None
+    value = rows.clone()
+    for row, place in enumerate(places):
+        if place is not None:
+            value[row] = given[place]
+    how = "" if places == list(range(len(given))) else "by class name"
+    return WeightInit(value.t() if across else value, (donor,), how)
 
 
 def _places(

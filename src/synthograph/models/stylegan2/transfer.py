@@ -19,7 +19,7 @@ from torch.nn.functional import interpolate
 
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Condition, ModelBundle, WeightInit
-from synthograph.models.stylegan2.config import Architecture, StyleGAN2Config
+from synthograph.models.stylegan2.config import Architecture, GeneratorConfig
 from synthograph.models.stylegan2.mapping import MappingNetwork
 from synthograph.models.stylegan2.networks import Discriminator, Generator
 from synthograph.ops.activation import rms_normalise
@@ -60,10 +60,16 @@ FROM_IMAGE = re.compile(r"\bfrom_image\.")
 DISCRIMINATOR = re.compile(r"^discriminators/([^.]+)\.")
 
 
-def map_weights(target: ModelBundle, source: ModelBundle) -> dict[str, WeightInit]:
-    """Starts for the tensors of fresh networks, by name; what is left out stays fresh."""
+def map_weights(target: ModelBundle, source: ModelBundle, part: str = "") -> dict[str, WeightInit]:
+    """Starts for the tensors of fresh networks, by name; what is left out stays fresh.
+
+    Args:
+        target: fresh networks.
+        source: trained ones.
+        part: how names begin of the tensors that are wanted, such as `generator/`.
+    """
     mapper = _WeightMapper(target, source)
-    found = {name: mapper.start(name) for name in mapper.wanted}
+    found = {name: mapper.start(name) for name in mapper.wanted if name.startswith(part)}
     return {name: start for name, start in found.items() if start is not None}
 
 
@@ -318,8 +324,8 @@ def _projections(built: ModelBundle, modality: str) -> Float[Tensor, "c w"]:
     return projections
 
 
-def _config(built: ModelBundle) -> StyleGAN2Config:
-    assert isinstance(built.config, StyleGAN2Config), "the registry parses configs by family"
+def _config(built: ModelBundle) -> GeneratorConfig:
+    assert isinstance(built.config, GeneratorConfig), "the registry parses configs by family"
     return built.config
 
 
