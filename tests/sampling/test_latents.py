@@ -92,6 +92,12 @@ def test_sets_are_joined_and_cut(snapshot: Snapshot) -> None:
     assert both.of_class("c/d").labels == ("c/d",) * 3 and both.of_class(None) is both
     in_w = replace(both, space=Space.W)
     assert in_w.of_class("c/d").labels == ("c/d", "a b", "a b"), "w has its class already"
+    for fits in (both, in_w.take(slice(0, 1))):
+        fits.refuse_other_class("c/d", "x.npz")
+    in_w.refuse_other_class(None, "x.npz")
+    in_w.refuse_other_class("a b", "x.npz")
+    with pytest.raises(UserError, match="--class c/d: styles w of x.npz are of class a b, and"):
+        in_w.refuse_other_class("c/d", "x.npz")
 
 
 @pytest.mark.parametrize("shape", [(1, ROWS, 8), (1, 1, 8), (1, 8), (3, 8)])

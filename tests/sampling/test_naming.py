@@ -17,6 +17,7 @@ def test_names_that_collide_are_numbered() -> None:
     ("name", "head"),
     [
         ("projected_w", "projected_w"),
+        ("step+3", "step+3"),
         ("../../etc/passwd", "-..-etc-passwd"),
         ("..", "latent"),
         ("a\n b", "a--b"),

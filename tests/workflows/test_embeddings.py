@@ -129,6 +129,16 @@ def test_latents_with_the_images_of_their_network(tmp_path: Path) -> None:
     with np.load(saved) as arrays:
         np.testing.assert_allclose(np.loadtxt(folder / "tensors.tsv"), arrays["w"][:, 0], rtol=1e-5)
         mixed = arrays["w"].copy()
+    z = np.random.default_rng(0).standard_normal((2, 8)).astype(np.float32)
+    np.savez(tmp_path / "z.npz", z=z)
+    without = {**asked, "latents": (tmp_path / "z.npz",), "outdir": tmp_path / "z"}
+    with pytest.raises(sg.UserError, match="name a class, --class a b or c/d"):
+        sg.embeddings(**without, progress=Silent())
+    assert sg.embeddings(**without, of_class="c/d", progress=Silent()).images == 2
+    with pytest.raises(sg.UserError, match="styles w of .*saved.npz are of class a b, and keep"):
+        sg.embeddings(**asked, of_class="c/d", outdir=tmp_path / "no", progress=Silent())
+    with pytest.raises(sg.UserError, match="--class: goes with --latents"):
+        sg.embeddings(tmp_path / "set.zip", of_class="c/d", outdir=tmp_path / "no")
     mixed[:, 0] += 1
     np.savez(tmp_path / "mixed.npz", w=mixed)
     asked["latents"] = (tmp_path / "mixed.npz",)

@@ -64,3 +64,14 @@ def test_mask_generators_and_annotation_sets(tmp_path: Path) -> None:
     assert found.refused is not None and found.facts["kind"] == "mask generator"
     (tmp_path / "A" / "annotations.json").write_text("{")
     assert synthograph.inspect(tmp_path / "A").refused is not None
+
+
+def test_of_a_folder_of_snapshots_the_one_that_every_command_takes(tmp_path: Path) -> None:
+    folder = tmp_path / "snapshots"
+    for number, classes in ((10, ("best", "x")), (20, ("newest", "x"))):
+        made = make_snapshot(tmp_path / str(number), classes=classes)
+        folder.mkdir(exist_ok=True)
+        made.path.rename(folder / f"generator-{number:06d}.safetensors")
+    assert synthograph.inspect(folder).facts["classes"] == ["newest", "x"]
+    (folder / "best.json").write_text('{"snapshot": "generator-000010.safetensors"}')
+    assert synthograph.inspect(folder).facts["classes"] == ["best", "x"]

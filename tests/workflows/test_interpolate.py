@@ -51,7 +51,8 @@ def film(snapshot: Snapshot) -> Film:
         progress: Silent | None = None,
         **options: object,
     ) -> interpolate.InterpolateResult | None:
-        given = {"classes": ["a b"], "size": "16x8", "frames": 6, **options}
+        moving = interpolation.Process(options.get("process", "interpolation")).moves
+        given = {"classes": ["a b"], "size": "16x8", **({"frames": 6} if moving else {}), **options}
         asked = InterpolateRequest.parse({"network": network, "out": out, **given})
         return interpolate.run(asked, progress=progress or Silent())
 
@@ -245,6 +246,10 @@ def test_small_images_are_enlarged(tmp_path: Path, film: Film) -> None:
         ({"interpolation": "noiseloop", "space": "w"}, "noiseloop: goes through z"),
         ({"process": "truncation", "trunc": 0.5}, "--trunc: --process truncation sweeps psi"),
         ({"process": "truncation", "increment": 1e-320}, "more than 100000 steps"),
+        ({"start": 0.5}, "--start: has no effect here: --process truncation sweeps psi"),
+        ({"process": "image", "loop": True}, "--loop: has no effect here: --process interpol"),
+        ({"process": "truncation", "frames": 6}, "--frames: has no effect here"),
+        ({"diameter": 5.0}, "--diameter: has no effect here: .* or circularloop is a loop"),
         ({"fps": 1e-4}, "fps"),
         ({"size": "4"}, "--size 4: smaller than the images, 16x8"),
         ({"latents": "none.npz"}, "none.npz"),

@@ -251,6 +251,12 @@ def test_reference_of_held_out_images(targets: Path, tmp_path: Path) -> None:
     assert sorted(p.percentile for p in found.projections) == [10, 30, 50, 70, 90]
     with pytest.raises(UserError, match=r"its space is w, here it is w\+"):
         synthograph.project(outdir=tmp_path / "x", reference=file, space="w+", **asked)
+    for other, said in (
+        ({"steps": 2}, "its steps is 3, here it is 2"),
+        ({"distance": "random-vgg16"}, "its minimised distance is .*project held-out images"),
+    ):
+        with pytest.raises(UserError, match=said):
+            synthograph.project(outdir=tmp_path / "x", reference=file, **{**asked, **other})
 
 
 def test_percentiles() -> None:

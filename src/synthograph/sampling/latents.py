@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from synthograph.core.devices import Precision, block_dtype
 from synthograph.core.errors import UserError
 from synthograph.core.files import sha256_file, write_bytes
+from synthograph.core.names import first_few
 from synthograph.core.untrusted.arrays import SUFFIX, pack_arrays, read_arrays
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.base import Networks, NoiseMode, TruncationCenter
@@ -136,6 +137,19 @@ class Latents:
             return self
         known = self.labels if self.space is Space.W else (None,) * len(self)
         return replace(self, labels=tuple(each or label for each in known))
+
+    def refuse_other_class(self, label: str | None, where: str) -> None:
+        """Refuse a class for styles w of another one, which they keep.
+
+        Raises:
+            UserError: some are; the message calls them `where`.
+        """
+        own = set(self.labels) - {None, label} if self.space is Space.W and label else ()
+        if own:
+            raise UserError(
+                f"--class {label}: styles w of {where} are of class {first_few(map(str, own))}, "
+                "and keep it: leave --class out, or draw that class from seeds or latents z"
+            )
 
     def sha256(self) -> str:
         """Hex sha256 of the numbers and what belongs to them."""

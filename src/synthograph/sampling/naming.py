@@ -27,7 +27,7 @@ def file_names(heads: Sequence[str], labels: Sequence[str | None], ending: str) 
 
 def file_head(name: str) -> str:
     """The name of a latent as the beginning of a file's name, which stays in its folder."""
-    plain = _plain(name, "-_.").lstrip(".")
+    plain = _plain(name, "-_.+").lstrip(".")
     return plain.encode()[:MAX_NAME].decode(errors="ignore") or "latent"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
-from synthograph.core.record import SourceItem, UnreadableError
+from synthograph.core.record import Origin, SourceItem, UnreadableError
 from synthograph.core.spec import MASKS
 from synthograph.core.untrusted.containers import Container
 from synthograph.sources.base import Frame, Reading, SourceFile
@@ -34,7 +34,7 @@ def items_of(
     grouped = next((place for place in facts if place.has_group), None)
     row = grouped.rows.get(name) if grouped else None
     origins = (place.origin_of(name) for place in facts)
-    origin = next((one for one in origins if one is not None), "real")
+    origin: Origin = next((one for one in origins if one is not None), "real")
     columns: dict[str, str] = {}
     for place in facts:
         for key, value in place.columns_of(name).items():

@@ -31,7 +31,7 @@ from synthograph.workflows.environment import here
 from synthograph.workflows.latent_inputs import open_network
 from synthograph.workflows.latent_requests import AuthenticityRequest, ProjectRequest
 from synthograph.workflows.project_files import RESULT
-from synthograph.workflows.projected import ProjectedSet, shown
+from synthograph.workflows.projected import ProjectedSet
 from synthograph.workflows.tables import csv_text, worded_lines
 
 FIRST_OWN = 1_000_000_000
@@ -312,7 +312,7 @@ def _picture(sets: dict[str, ProjectedSet]) -> bytes:
             ("", [one.target for one in closest]),
             (" reached", [one.result for one in closest]),
         ):
-            rows.append((f"{role}{what}", [shown(each.pixels(file)) for file in files]))
+            rows.append((f"{role}{what}", [each.shown(file) for file in files]))
     return contact_sheet(rows)
 
 

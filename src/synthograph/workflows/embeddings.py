@@ -18,6 +18,7 @@ from torch import Tensor
 
 from synthograph.archive.batches import open_rows
 from synthograph.archive.manifest import Row
+from synthograph.core.contact_sheets import as_rgb
 from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
 from synthograph.core.files import new_folder, refuse_output
@@ -31,8 +32,8 @@ from synthograph.metrics.sprites import fitted, fitting, thumbnails
 from synthograph.results.pairs import PairDistances
 from synthograph.sampling.latents import Rendering, as_styles, check_rendering, render
 from synthograph.workflows.extractors import extractor
-from synthograph.workflows.latent_inputs import open_network, read_latents
-from synthograph.workflows.projected import ProjectedSet, shown
+from synthograph.workflows.latent_inputs import class_of, open_network, read_latents
+from synthograph.workflows.projected import ProjectedSet
 from synthograph.workflows.requests import EmbeddingsRequest
 from synthograph.workflows.tables import table_lines
 
@@ -103,6 +104,8 @@ def run(request: EmbeddingsRequest, *, progress: Progress) -> PairsResult | Expo
             "give archives or --projections to export their images, --latents to export these, or "
             "--tensors and --metadata for distances of pairs: one of them"
         )
+    if request.of_class is not None and not request.latents:
+        raise UserError("--class: goes with --latents, whose class it says: leave it out")
     refuse_output(request.outdir, "--outdir")
     if request.tensors is not None:
         return _compare(request, request.tensors)
@@ -151,8 +154,9 @@ def _export(
     for given in projected:
         features += given.features(one)
         about += _cells_of_pairs(given)
-        both = [side for sides in zip(*given.pictures(), strict=True) for side in sides]
-        pictures += [_squared(fitted(shown(pixels), fitting(total))) for pixels in both]
+        every = given.found.projections
+        files = [*(each.target for each in every), *(each.result for each in every)]
+        pictures += [_squared(fitted(given.shown(file), fitting(total))) for file in files]
     write_projector(outdir, one.name, torch.cat(features), about, pictures)
     return ExportResult(outdir, total)
 
@@ -168,7 +172,11 @@ def _export_latents(
     snapshot = open_network(request.network, progress)
     rendering = Rendering(device=str(pick_device(request.device)))
     check_rendering(snapshot, rendering)
+    label = class_of(snapshot, request.of_class)
     sets = [read_latents(path, snapshot, progress) for path in request.latents]
+    for path, each in zip(request.latents, sets, strict=True):
+        each.refuse_other_class(label, str(path))
+    sets = [each.of_class(label) for each in sets]
     for path, each in zip(request.latents, sets, strict=True):
         progress.log(f"{path}: {len(each)} latents")
     if request.dry_run:
@@ -177,7 +185,8 @@ def _export_latents(
     ws, side = found.values, fitting(len(found))
     alike = bool((ws == ws[:, :1]).all())
     drawn = progress.track("images")(render(snapshot, ws, found.seeds, rendering), len(found))
-    pictures = [_squared(fitted(shown(pixels), side)) for pixels in drawn]
+    counts = snapshot.info.spec.modalities.values()
+    pictures = [_squared(fitted(as_rgb(pixels, counts), side)) for pixels in drawn]
     given = zip(request.latents, sets, strict=True)
     files = [path.name for path, each in given for _ in range(len(each))]
     about = [_texts(*cells, "") for cells in zip(found.labels, found.names, files, strict=True)]

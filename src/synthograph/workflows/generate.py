@@ -16,6 +16,7 @@ from synthograph.core.files import (
     sha256_file,
     write_bytes,
 )
+from synthograph.core.names import first_few
 from synthograph.core.outputs import is_packed, refuse_other_kinds
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result, keeping
@@ -151,6 +152,7 @@ def _images_of_latents(
     if request.classes:
         if space is Space.W and len(classes) > 1:
             raise UserError("--class: styles w are of the class that they have: name one, or none")
+        every.refuse_other_class(classes[0], first_few(map(str, files)))
         every = joined([every.of_class(name) for name in classes])
     labels_of(snapshot, every, how)
     return sampling.request_for(every, {sha256_file(path): path.name for path in files}, how)

@@ -16,7 +16,7 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.inspect import changed_settings
 from synthograph.models.inspect import describe as describe_network
 from synthograph.models.snapshot import is_zip
-from synthograph.models.snapshot_files import list_snapshots
+from synthograph.models.snapshot_files import find_snapshot, list_snapshots
 from synthograph.results.card import CARD
 from synthograph.sampling.latents import describe as describe_latents
 from synthograph.training.describe import (
@@ -91,7 +91,7 @@ def _describer(
         if is_state(path):
             return describe_state
         if path.is_dir() and list_snapshots(path):
-            return lambda folder, facts: describe_network(list_snapshots(folder)[-1], facts)
+            return lambda folder, facts: describe_network(find_snapshot(folder), facts)
         if list_runs(path):
             return partial(describe_runs, quick=request.quick)
         return archive if path.exists() else describe_network

@@ -235,6 +235,16 @@ def _refuse_together(request: InterpolateRequest) -> None:
                 f"--interpolation {way}: is drawn from --random-seed, not from key images; leave "
                 "out --seeds and --latents"
             )
+    looping = way is not None and way.is_loop
+    needs = (
+        (process.sweeps, ("start", "stop", "increment"), "--process truncation sweeps psi"),
+        (process.moves, ("frames", "easing", "loop"), "--process interpolation moves images"),
+        (looping, ("diameter",), "--interpolation noiseloop or circularloop is a loop"),
+    )
+    for has, names, way_out in needs:
+        idle = [] if has else request.changed(names)
+        if idle:
+            raise UserError(f"{idle[0]}: has no effect here: {way_out}; or leave it out")
     if process.sweeps and request.trunc != 1:
         raise UserError(
             f"--trunc: --process {process} sweeps psi from --start to --stop; leave out --trunc"

@@ -116,7 +116,9 @@ def _centre(snapshot: Snapshot, request: NeighboursRequest, progress: Progress) 
         seeds = parse_seeds(str(request.seed), "--seed")
         return drawing.of_seeds(snapshot, seeds, [label])
     space = Space.Z if request.space == Space.Z.value else None
-    found = read_latents(request.latents, snapshot, progress, space).of_class(label)
+    found = read_latents(request.latents, snapshot, progress, space)
+    found.refuse_other_class(label, str(request.latents))
+    found = found.of_class(label)
     if len(found) > 1:
         raise UserError(f"{request.latents}: holds {len(found)} latents, give a file with one")
     return found

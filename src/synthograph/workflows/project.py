@@ -100,7 +100,7 @@ def run(request: ProjectRequest, *, progress: Progress) -> ProjectResult | None:
     reference = None if request.reference is None else Projections.load(request.reference)
     method = _method(request, projector)
     if reference is not None:
-        now = (snapshot.sha256, method.space, reported.perceptual.name)
+        now = (snapshot.sha256, reported.perceptual.name, *_way(method))
         _refuse_other_reference(request, reference, now)
     with open_targets(request, snapshot, progress) as targets:
         own = range(len(targets)) if part is None else part.numbers(len(targets))
@@ -172,6 +172,11 @@ def _begin(
     return unfinished
 
 
+def _way(method: ProjectionMethod) -> tuple[str, ...]:
+    """How projections were found."""
+    return method.space, method.minimised, str(method.steps), str(method.tuning_steps)
+
+
 def _refuse_other_reference(
     request: ProjectRequest, reference: Projections, now: tuple[str, ...]
 ) -> None:
@@ -180,13 +185,14 @@ def _refuse_other_reference(
     Args:
         request: names their file.
         reference: what it holds.
-        now: hash of the network, space and distance of the projections to be.
+        now: hash of the network, distance and `_way` of the projections to be.
 
     Raises:
         UserError: they are of another network, or were found or measured in another way.
     """
-    then = (reference.network_sha256, reference.method.space, reference.distance_name)
-    for name, theirs, ours in zip(("network", "space", "distance"), then, now, strict=True):
+    then = (reference.network_sha256, reference.distance_name, *_way(reference.method))
+    names = ("network", "distance", "space", "minimised distance", "steps", "tuning steps")
+    for name, theirs, ours in zip(names, then, now, strict=True):
         if theirs != ours:
             raise UserError(
                 f"--reference {request.reference}: its {name} is {theirs:.30}, here it is "

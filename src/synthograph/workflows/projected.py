@@ -56,22 +56,30 @@ class ProjectedSet:
         Raises:
             UserError: its name leads elsewhere.
         """
-        if Path(file).name != file:
+        if Path(file).name != file or file == "..":
             raise UserError(f"{self.path}: the file {file!r:.80} does not lie beside it")
         return self.path.parent / file
 
-    def pixels(self, file: str) -> np.ndarray:
-        """Of a picture, modalities one after the other [channels, h, w]."""
-        folder = self.beside(file).parent
-        there = [sub for sub in sorted(folder.iterdir()) if (sub / file).is_file()]
-        order = {name: place for place, name in enumerate(self.found.modalities)}
-        others = sorted(there, key=lambda sub: order.get(sub.name, len(order)))
+    def parts(self, file: str) -> list[np.ndarray]:
+        """Of a picture every modality [h, w, channels], in the order of the network."""
+        folder, names = self.beside(file).parent, self.found.modalities
+        places = [folder, *(self.beside(name) for name in names[1:])]
+        if not names:  # older files
+            inner = (each for each in sorted(folder.iterdir()) if (each / file).is_file())
+            places += [each for each in inner if not (each / RESULT).exists()]
         packed = (
             read_bounded(each / file, "a picture of 'project'", limit=MAX_PICTURE)
-            for each in (folder, *others)
+            for each in places
         )
-        read = [decode_png(data, file) for data in packed]
-        return np.concatenate(read, axis=2).transpose(2, 0, 1)
+        return [decode_png(data, file) for data in packed]
+
+    def pixels(self, file: str) -> np.ndarray:
+        """Of a picture, modalities one after the other [channels, h, w]."""
+        return np.concatenate(self.parts(file), axis=2).transpose(2, 0, 1)
+
+    def shown(self, file: str) -> np.ndarray:
+        """A picture in colours, modalities side by side [h, w, 3]."""
+        return as_rgb(self.pixels(file), [part.shape[2] for part in self.parts(file)])
 
     def pictures(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Every image and what the network makes most like it."""
@@ -97,9 +105,3 @@ class ProjectedSet:
             torch.tensor([each.distance for each in every], dtype=torch.float64),
             torch.tensor([each.distance for each in cosines], dtype=torch.float64),
         )
-
-
-def shown(pixels: np.ndarray) -> np.ndarray:
-    """Colours, or each grey modality beside the other."""
-    channels = len(pixels)
-    return as_rgb(pixels, [3, *[1] * (channels - 3)] if channels >= 3 else [1] * channels)

@@ -315,7 +315,7 @@ def _load(path: Path) -> Race:
     """
     race = Race.load(path)
     names = [one.preset for one in race.candidates]
-    odd = [name for name in names if name != Path(name).name]
+    odd = [name for name in names if name != Path(name).name or name == ".."]
     if odd or race.winner not in (None, *names):
         raise UserError(f"{path}: {odd or race.winner} is no preset of this race; start a new one")
     return race

@@ -357,6 +357,9 @@ class EmbeddingsRequest(Request):
         (), description="instead of images: NAME.npz, whose styles are the vectors; repeat it"
     )
     network: Path | None = Field(None, description="that the latents are of, as in generate")
+    of_class: Annotated[str | None, Flag("--class")] = Field(
+        None, description="class of latents z, by name or index"
+    )
     outdir: Path | None = Field(None, description="new folder for the export or for pairs.json")
     features: str | None = Field(None, description=ONE_EXTRACTOR)
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
