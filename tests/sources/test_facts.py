@@ -88,6 +88,16 @@ def test_nothing_beside_a_pseudonym_says_whose_it_is(tmp_path: Path, pattern: st
         assert {k: v for k, v in item.columns.items() if k != "class"} == left
 
 
+def test_cells_that_equal_a_patient_by_chance_stay(tmp_path: Path) -> None:
+    source = draw(tmp_path / "images", *NAMES)
+    table = tmp_path / "t.csv"
+    rows = "".join(f"{name},{n},{n},3,{4 - n},2\n" for n, name in enumerate(NAMES, 1))
+    table.write_text(f"file,group,MRN,y.0,y.1,grade\n{rows}")
+    reading = Reading(dicom=Dicom(salt=b"0123456789abcdef"))
+    for n, item in enumerate(read(source, table=table, reading=reading).items, 1):
+        assert dict(item.columns) == {"y.0": "3", "y.1": str(4 - n), "grade": "2"}
+
+
 def test_a_column_origin_tells_synthetic_images_from_real_ones(tmp_path: Path) -> None:
     source = draw(tmp_path / "images", *NAMES)
     table = tmp_path / "t.csv"

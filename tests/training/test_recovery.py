@@ -163,6 +163,10 @@ def test_remedies() -> None:
 def test_penalties_go_to_fp32_first_where_a_family_has_them_in_half_precision() -> None:
     assert StyleGAN2Config().half_penalties and StyleGAN1Config().half_penalties
     assert not StyleGAN2Config(penalty_precision="fp32").half_penalties
+    assert not StyleGAN2Config(r1_gamma=0, path_weight=0).half_penalties
+    assert not StyleGAN1Config(gradient_penalty=0).half_penalties
+    assert StyleGAN1Config.parse({"loss": "logistic"}).half_penalties
+    assert not StyleGAN1Config.parse({"loss": "logistic", "r1_gamma": 0}).half_penalties
     assert not ProjectedConfig().half_penalties
 
 

@@ -249,6 +249,7 @@ def test_small_images_are_enlarged(tmp_path: Path, film: Film) -> None:
         ({"start": 0.5}, "--start: has no effect here: --process truncation sweeps psi"),
         ({"process": "image", "loop": True}, "--loop: has no effect here: --process interpol"),
         ({"process": "truncation", "frames": 6}, "--frames: has no effect here"),
+        ({"random_seed": 5}, "--random-seed: has no effect here"),
         ({"diameter": 5.0}, "--diameter: has no effect here: .* or circularloop is a loop"),
         ({"fps": 1e-4}, "fps"),
         ({"size": "4"}, "--size 4: smaller than the images, 16x8"),

@@ -1,6 +1,7 @@
 """Files that are predicted are read as those of the training archive were."""
 
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -142,6 +143,18 @@ def test_files_of_which_no_image_is_made_are_named(tmp_path: Path) -> None:
     assert "4 files were left out: a#1.png" in found.left_out_note()
 
 
+def test_slices_that_are_rejected_are_named_once(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    for name, side in ("a.nii", 16), ("bigger.nii", 24):
+        values = RNG.integers(0, 900, (side, 16, 3)).astype(np.int16)
+        nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), folder / name)
+    (tmp_path / "one").mkdir()
+    shutil.copy(folder / "a.nii", tmp_path / "one")
+    info = trained_on(prepared(tmp_path / "one", size=None, transform=None, window="0,900"))
+    found, _ = opened(folder, info)
+    assert found.left_out and all(name.startswith("bigger.nii#") for name in found.left_out)
+
+
 def test_a_single_header_comes_with_its_values(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
@@ -181,6 +194,15 @@ def test_an_archive_of_an_archive_remembers_its_cut(tmp_path: Path) -> None:
     assert np.array_equal(pixels[0], again.read(again.rows[0]))
     sg.prepare(tmp_path / "in", tmp_path / "t.zip", tile=32, invariant="none", workers=1)
     sg.prepare(tmp_path / "t.zip", tmp_path / "t2.zip", size=16, invariant="none", workers=1)
+    for size, refused in ({"size": 8}, False), ({"width": 24, "height": 12}, True):
+        more = {**size, "transform": "center-crop", "invariant": "none", "workers": 1}
+        made = sg.prepare(dest, tmp_path / f"{refused}.zip", **more)
+        info = trained_on(open_archive(made.archive))
+        if refused:
+            with pytest.raises(UserError, match="were cut twice, one after the other"):
+                opened(tmp_path / "in", info)
+        else:
+            assert opened(tmp_path / "in", info)
     with pytest.raises(UserError, match="trained on tiles of 32"):
         opened(tmp_path / "in", trained_on(open_archive(tmp_path / "t2.zip")))
 

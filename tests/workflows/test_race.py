@@ -189,6 +189,8 @@ def test_a_race_goes_on_with_what_may_change(
     held = Race.load(folder / race.RACE).request
     with pytest.raises(UserError, match="^--batch cannot change when a race goes on"):
         race._changed(held, {"training.batch": 16})
+    same = {"model.z_dim": 4, "training.batch": 4, "tracking": {}}
+    assert race._changed(held, same)["settings"] == held["settings"]
     synthograph.train(resume=folder, save_every=7, settings=["training.snap=3"], threads=1)
     for one in Race.load(folder / race.RACE).candidates:
         (run,) = (folder / one.preset).iterdir()

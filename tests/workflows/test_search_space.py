@@ -196,13 +196,13 @@ def test_presets_that_are_still_growing_are_left_out_of_a_built_in_space(tmp_pat
     def tried(kimg: float, **more: object) -> tuple[bool, list[str]]:
         space = opened(large, "small-data", kimg=kimg, **more)
         found = next(each for each in space.parameters if each.path == PRESET)
-        said = [note for note in space.notes if "their last size from 16 kimg on" in note]
+        said = [note for note in space.notes if "its networks grow until 20 kimg" in note]
         return "tiny-progressive" in found.choices, said
 
     among, (note,) = tried(40)
-    assert not among and note.endswith("compared at 12: it takes part with a kimg of 54 or more")
-    assert tried(54) == (True, [])
-    assert not tried(53)[0] and tried(17, halving=1)[0]
+    assert not among and note.endswith("compared at 12: it takes part with a kimg of 67 or more")
+    assert tried(67) == (True, [])
+    assert not tried(66)[0] and tried(20, halving=1)[0]
     assert tried(10, preset="tiny-progressive")[0], "which was asked for"
 
 

@@ -16,6 +16,9 @@ from synthograph.core.record import DecodedImage, Pixels, UnreadableError, array
 from synthograph.core.spec import MAX_PREPARED, MIN_GRID
 from synthograph.core.untrusted.documents import JsonObject
 
+CUT_AGAIN = "cut_of_cut"
+"""Key of how images got their size: after one cut another one changed their shape."""
+
 
 class Fit(enum.StrEnum):
     """How an image of another shape becomes width x height."""
@@ -65,13 +68,14 @@ class TransformOptions(Config):
         """What an archive keeps of it beside the size; None where pixels stay as they are.
 
         Args:
-            before: what the archive that it is made of kept, whose cut came first.
+            before: what the archive that it is made of kept, whose cut came first; `CUT_AGAIN` in
+                it says that another one followed.
         """
         if self.width is None and self.tile is None and self.fit is None:
             return before
         kept = {"fit": self.fit, "resize_filter": self.resize_filter, "tile": self.tile}
         own: JsonObject = {name: value for name, value in kept.items() if value is not None}
-        first = {name: value for name, value in (before or {}).items() if name in ("fit", "tile")}
+        first = {n: v for n, v in (before or {}).items() if n in ("fit", "tile", CUT_AGAIN)}
         return {**own, **first}
 
     @property

@@ -8,6 +8,7 @@ own folder.
 import abc
 import copy
 import enum
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, NoReturn, Protocol, runtime_checkable
@@ -322,6 +323,11 @@ class Family(abc.ABC):
         """What holds for the step that begins at an image count, which alone decides it: a resumed
         run continues in the middle of a stage.
         """
+
+    def grown(self, config: ModelConfig, spec: ImageSpec, images_seen: int) -> bool:
+        """Whether images have their last size, and the newest layers count in full."""
+        now, last = (self.schedule(config, spec, n) for n in (images_seen, sys.maxsize))
+        return (now.resolution, now.fade) == (last.resolution, last.fade)
 
     def stage_starts(self, config: ModelConfig, spec: ImageSpec) -> Sequence[int]:
         """Image counts at which `schedule` begins another stage, 0 first. A step that begins

@@ -138,7 +138,7 @@ class Latents:
         known = self.labels if self.space is Space.W else (None,) * len(self)
         return replace(self, labels=tuple(each or label for each in known))
 
-    def refuse_other_class(self, label: str | None, where: str) -> None:
+    def refuse_other_class(self, label: str | None, where: str, option: str = "--class") -> None:
         """Refuse a class for styles w of another one, which they keep.
 
         Raises:
@@ -147,8 +147,8 @@ class Latents:
         own = set(self.labels) - {None, label} if self.space is Space.W and label else ()
         if own:
             raise UserError(
-                f"--class {label}: styles w of {where} are of class {first_few(map(str, own))}, "
-                "and keep it: leave --class out, or draw that class from seeds or latents z"
+                f"{option} {label}: styles w of {where} are of class {first_few(map(str, own))}, "
+                f"and keep it: leave {option} out, or draw that class from seeds or latents z"
             )
 
     def sha256(self) -> str:

@@ -72,6 +72,31 @@ class Facts:
         return sorted(RESERVED & {key for key, value in cells if not _is_origin(key, value)})
 
 
+def without_names(facts: Sequence[Facts]) -> list[Facts]:
+    """The same without columns that say whose an image is: `patient`, and those that repeat the
+    group of every image; groups stay.
+    """
+    grouped = next((place for place in facts if place.has_group), None)
+    rows = grouped.rows if grouped else {}
+    groups = {name: row.group for name, row in rows.items() if row.group is not None}
+    found = []
+    for place in facts:
+        keys = {key for row in place.rows.values() for key in row.columns}
+        there = [(place.rows[name], group) for name, group in groups.items() if name in place.rows]
+        gone = {key for key in keys if key.lower() == "patient"}
+        gone |= {
+            key
+            for key in keys
+            if there and all(row.columns.get(key) == group for row, group in there)
+        }
+        cut = {
+            name: replace(row, columns={k: v for k, v in row.columns.items() if k not in gone})
+            for name, row in place.rows.items()
+        }
+        found.append(replace(place, rows=cut) if gone else place)
+    return found
+
+
 def _is_origin(column: str, cell: str) -> bool:
     return column == "origin" and cell in get_args(Origin)
 

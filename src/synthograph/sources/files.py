@@ -18,7 +18,7 @@ from synthograph.sources.cells import MISSING, missing_marks
 from synthograph.sources.classes import are_names, name_classes
 from synthograph.sources.cohorts.record import Cohort
 from synthograph.sources.cohorts.rows import Wanted, read_cohort
-from synthograph.sources.facts import Facts, Told, gather_facts, reject_unlabelled
+from synthograph.sources.facts import Facts, Told, gather_facts, reject_unlabelled, without_names
 from synthograph.sources.folders import folder_of, parse_folders
 from synthograph.sources.foreign import Foreign, kinds_of
 from synthograph.sources.items import empty_files, items_of, remark_left_out
@@ -160,6 +160,8 @@ def read_files(options: FileSourceOptions) -> FileSource:
         images = [name for name in images if name not in cohort.left_out]
         told = dataclasses.replace(told, cohort=cohort)
     facts = gather_facts(images, told, folder=found.source.name, remarks=found.remarks)
+    if options.reading.dicom.salt is not None:
+        facts = without_names(facts)
     label_facts = next((f for f in facts if f.has_label), None)
     split_facts = next((f for f in facts if f.has_split), None)
     rejected = reject_unlabelled(images, facts, label_facts, split_facts)

@@ -43,10 +43,6 @@ def items_of(
                     f"{name!r}: {place.origin} says {key} = {value!r}, another place says "
                     f"{columns[key]!r}; rename one of the columns"
                 )
-    if (
-        row and decoder.reading.dicom.salt is not None
-    ):  # nothing beside a pseudonym says whose it is
-        columns = {k: x for k, x in columns.items() if k.lower() != "patient" and x != row.group}
     frames = list(frames_of(file, decoder.reading))
     masks = [(MASKS, *decoder.mask)] if decoder.mask else []
     check_partners(file, frames, (*decoder.parts[1:], *masks), decoder.reading)

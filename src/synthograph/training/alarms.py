@@ -85,10 +85,13 @@ def of_measures(progress: TrainingProgress) -> list[str]:
 
 
 def _narrower(progress: TrainingProgress) -> list[str]:
-    """A fall counts where the intervals of both snapshots lie apart."""
-    found = []
+    """A fall counts where the intervals of both snapshots lie apart. Smaller images of networks
+    that grow are another thing.
+    """
+    found, grown = [], progress.measured[-1].grown
     for name in DIVERSITY:
-        *before, now = [_point(entry, name) for entry in progress.measured]
+        alike = [entry for entry in progress.measured if entry.grown == grown]
+        *before, now = [_point(entry, name) for entry in alike]
         fallen = [
             then
             for then in before

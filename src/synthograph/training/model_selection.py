@@ -7,8 +7,8 @@ A snapshot of which a class is too much alike is not the best while there is one
 distance over all images hardly sees it where the class is small, and precision prefers it. One that
 is much worse does not count, such as the first snapshots of a run, whose images are noise.
 
-Of networks that grow, snapshots of smaller images are only the best until there is a larger one,
-and patience begins with the last size: whenever layers are added, images get worse for a while.
+Of networks that grow, snapshots of smaller images are only the best until there is one of the last
+size, and patience begins with it: whenever layers are added, images get worse for a while.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -78,9 +77,8 @@ class Session:
 
     @property
     def grown(self) -> bool:
-        """Whether images have their last size, and the newest layers count in full."""
-        last = self.family.schedule(self.config.model, self.spec, sys.maxsize)
-        return (self.stage.resolution, self.stage.fade) == (last.resolution, last.fade)
+        """See `Family.grown`."""
+        return self.family.grown(self.config.model, self.spec, self.state.progress.images)
 
     @property
     def batch_size(self) -> int:

@@ -96,7 +96,9 @@ def run(request: DirectionsRequest, *, progress: Progress) -> DirectionsResult |
     shown = None
     if request.latents is not None:
         wanted = class_of(search.snapshot, request.of_class)
-        shown = read_latents(request.latents, search.snapshot, progress).of_class(wanted)
+        shown = read_latents(request.latents, search.snapshot, progress)
+        shown.refuse_other_class(wanted, str(request.latents))
+        shown = shown.of_class(wanted)
         labels_of(search.snapshot, shown, search.rendering)  # refused now or never
     for line in search.plan():
         progress.log(line)

@@ -239,7 +239,11 @@ def _refuse_together(request: InterpolateRequest) -> None:
     needs = (
         (process.sweeps, ("start", "stop", "increment"), "--process truncation sweeps psi"),
         (process.moves, ("frames", "easing", "loop"), "--process interpolation moves images"),
-        (looping, ("diameter",), "--interpolation noiseloop or circularloop is a loop"),
+        (
+            looping,
+            ("diameter", "random_seed"),
+            "--interpolation noiseloop or circularloop is a loop",
+        ),
     )
     for has, names, way_out in needs:
         idle = [] if has else request.changed(names)
@@ -277,6 +281,9 @@ def _keys(request: InterpolateRequest, snapshot: Snapshot, progress: Progress) -
         keys = of_seeds(snapshot, seeds, [None] * len(seeds))
     known = snapshot.info.condition.classes
     count, labels = films.labels_of_keys(len(keys), classes, known)
+    for place, label in enumerate(labels if classes and request.latents else ()):
+        one = keys.take(slice(place % len(keys), place % len(keys) + 1))
+        one.refuse_other_class(label, one.names[0])
     return replace(joined([keys] * (count // len(keys))), labels=tuple(labels))
 
 

@@ -103,7 +103,10 @@ def _side(
     found = []
     for text in sources:
         if text.lower().endswith(SUFFIX):
-            found.append(read_latents(Path(text), snapshot, progress).of_class(label))
+            given = read_latents(Path(text), snapshot, progress)
+            if named is not None:  # --class is of seeds, too
+                given.refuse_other_class(label, text, own)
+            found.append(given.of_class(label))
         else:
             seeds = parse_seeds(text, option)
             found.append(of_seeds(snapshot, seeds, [label] * len(seeds), "{}"))

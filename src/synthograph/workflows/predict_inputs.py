@@ -17,6 +17,7 @@ from typing import cast
 from synthograph.archive.batches import ArchiveRows, open_rows, path_and_split
 from synthograph.archive.manifest import SOURCE_FILE, Row
 from synthograph.archive.reader import is_archive
+from synthograph.archive.transform import CUT_AGAIN
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress, Silent
@@ -32,7 +33,7 @@ from synthograph.workflows.prepare_view import AGAIN, DICOM
 from synthograph.workflows.requests import PrepareRequest
 from synthograph.workflows.trained import refuse_other_modalities
 
-PREPARE_FIRST = "options are those of 'synthograph prepare': predict the archive that it makes"
+PREPARE_FIRST = "options are those of 'synthograph prepare': give the archive that it makes"
 PASSED_OVER = (
     "taken for a mask or a copy of another image, or dataset.json lists none of its folder"
 )
@@ -180,6 +181,7 @@ def _passed_over(source: Path, rows: ArchiveRows, rejects: Mapping[str, str]) ->
     taken = {row.columns.get(SOURCE_FILE, row.file) for row in rows.rows}
     files = {name.partition("#")[0] for name in taken}  # slices are called FILE#SLICE
     known = taken | files | {values for name in names for values in values_of(name)}
+    known |= {name.partition("#")[0] for name in rejects}
     images, _ = sort_out(container, names)
     return dict.fromkeys(sorted(images - known - rejects.keys()), PASSED_OVER)
 
@@ -197,10 +199,12 @@ def _as_trained(request: PredictOptions, info: TrainedInfo, path: Path) -> dict[
             f"{path}: the {info.noun} was trained on tiles of {sizing['tile']}: prepare an archive "
             "with that --tile, then predict that"
         )
-    if view.get(AGAIN):
+    twice = "went through two windows" if view.get(AGAIN) else ""
+    twice = twice or ("were cut twice" if sizing.get(CUT_AGAIN) else "")
+    if twice:
         raise UserError(
-            f"{path}: the {info.noun} was trained on images that went through two windows, one "
-            "after the other: prepare an archive in the same two steps, then predict that"
+            f"{path}: the {info.noun} was trained on images that {twice}, one after the other: "
+            "prepare an archive in the same two steps, then predict that"
         )
     return {
         "width": spec.width,

@@ -79,7 +79,9 @@ class ProjectedSet:
 
     def shown(self, file: str) -> np.ndarray:
         """A picture in colours, modalities side by side [h, w, 3]."""
-        return as_rgb(self.pixels(file), [part.shape[2] for part in self.parts(file)])
+        parts = self.parts(file)
+        pixels = np.concatenate(parts, axis=2).transpose(2, 0, 1)
+        return as_rgb(pixels, [part.shape[2] for part in parts])
 
     def pictures(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Every image and what the network makes most like it."""

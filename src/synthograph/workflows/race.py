@@ -4,6 +4,7 @@ The preset that is best for one kind of images is not for another. Held-out imag
 features that learned from no photographs and that no discriminator uses.
 """
 
+import functools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 import torch
 
 from synthograph.archive.batches import ArchiveRows, ImageSet
-from synthograph.core.config import flatten
+from synthograph.core.config import flatten, merge, parse_assignments, read_tree
 from synthograph.core.console import say
 from synthograph.core.devices import is_gpu, synchronise
 from synthograph.core.errors import (
@@ -279,6 +280,8 @@ def run(
         StoppedError: the same command with --resume goes on.
     """
     race, changes = _load(folder / RACE), flatten(given or {})
+    if not all(one.scores or one.out or begun(folder / one.preset) for one in race.candidates):
+        _changed(race.request, changes)  # refused before the others go on
     for one in race.candidates:
         if not (one.scores or one.out):
             progress.log(f"race: {one.preset} trains for {one.kimg:g} kimg")
@@ -342,7 +345,8 @@ def _trained(
     else:
         own = {"cfg": one.preset, "kimg": one.kimg, "outdir": place, "init_from": one.init_from}
         request = _changed(_followed(race.request, asked), changes)
-        leg = TrainRequest.parse({**request, **own, "gpus": asked.gpus})
+        own |= {"gpus": asked.gpus} if "gpus" in asked.model_fields_set else {}
+        leg = TrainRequest.parse({**request, **own})
     try:
         with StopRequest("the training stops at its next step") as stop:
             run = train(leg)
@@ -363,9 +367,12 @@ def _changed(request: JsonObject, changes: JsonObject) -> JsonObject:
     Raises:
         UserError: a setting cannot change.
     """
-    before = flatten(TrainRequest.parse(request).setting_tree())
+    held = TrainRequest.parse(request)
+    file = {} if held.config is None else read_tree(held.config)
+    parts = (parse_assignments(held.settings), held.setting_tree())
+    before = flatten(functools.reduce(merge, parts, file))
     same = {path for path in changes if path in before and before[path] == changes[path]}
-    new = {path: value for path, value in changes.items() if path not in same}
+    new = {path: x for path, x in changes.items() if path not in same and x != {}}
     odd = sorted(new.keys() - CHANGEABLE)
     if odd:
         raise UserError(

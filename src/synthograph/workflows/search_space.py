@@ -3,6 +3,7 @@
 Everything is checked against the configuration of a run before a trial begins.
 """
 
+import bisect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -290,18 +291,19 @@ def _with_usable_presets(
 
 
 def _still_growing(config: RunConfig, space: Space) -> str:
-    """What is said of networks whose images have not their last size when trials are compared
-    first; empty for others.
+    """What is said of networks that are still growing when trials are compared first; empty for
+    others.
     """
-    spec, settings, kimg = space.archive.info.spec, space.settings, config.training.kimg
-    last = family(config.model.family).stage_starts(config.model, spec)[-1] / 1000
-    first = rungs_of(settings, kimg)[0]
-    if last < first:
+    spec, model, kimg = space.archive.info.spec, config.model, config.training.kimg
+    kind, first = family(model.family), rungs_of(space.settings, kimg)[0]
+    if kind.grown(model, spec, int(first * 1000)):
         return ""
-    enough = math.floor(last * kimg / first) + 1
+    last = kind.stage_starts(model, spec)[-1]
+    ends = range(last, 2 * last + 1)
+    whole = ends[bisect.bisect_left(ends, True, key=lambda n: kind.grown(model, spec, n))] / 1000
     return (
-        f"its images have their last size from {last:g} kimg on, and trials are first compared at "
-        f"{first:g}: it takes part with a kimg of {enough} or more"
+        f"its networks grow until {whole:.3g} kimg, and trials are first compared at {first:g}: it "
+        f"takes part with a kimg of {math.ceil(whole * kimg / first)} or more"
     )
 
 

@@ -4,6 +4,8 @@ discriminators what has the same shape, and what belongs to a class by the class
 
 import re
 
+from torch import Tensor
+
 from synthograph.models.base import ModelBundle, WeightInit
 from synthograph.models.stylegan2 import transfer
 from synthograph.models.stylegan2.transfer import DISCRIMINATOR, match_classes, match_modalities
@@ -17,27 +19,31 @@ def map_weights(target: ModelBundle, source: ModelBundle) -> dict[str, WeightIni
     """Starts for the tensors of fresh networks, by name; what is left out stays fresh."""
     found = transfer.map_weights(target, source, GENERATOR)
     theirs = match_modalities(target.spec.modalities, source.spec.modalities)
-    for name in target.networks.tensors():
+    wanted, given = target.networks.tensors(), source.networks.tensors()
+    for name, fresh in wanted.items():
         ours = DISCRIMINATOR.match(name)
-        if ours is not None:
-            donor = name[: ours.start(1)] + theirs[ours[1]] + name[ours.end(1) :]
-            start = _of_discriminator(target, source, name, donor)
-            found |= {} if start is None else {name: start}
+        if ours is None:
+            continue
+        donor = name[: ours.start(1)] + theirs[ours[1]] + name[ours.end(1) :]
+        if donor not in given:
+            continue
+        if OF_CLASSES.search(name):
+            start = _by_class(target, source, fresh, donor)
+        else:
+            same = given[donor].shape == fresh.shape
+            start = WeightInit(given[donor], (donor,)) if same else None
+        found |= {} if start is None else {name: start}
     return found
 
 
-def _of_discriminator(
-    target: ModelBundle, source: ModelBundle, name: str, donor: str
+def _by_class(
+    target: ModelBundle, source: ModelBundle, fresh: Tensor, donor: str
 ) -> WeightInit | None:
-    """The start of a tensor that plays the part of the source's `donor`. A class that the source
-    does not know keeps its fresh column, and its row of zeros.
+    """The start of a tensor of `OF_CLASSES`. A class that the source does not know keeps its fresh
+    column, and its row of zeros.
     """
-    fresh, x = target.networks.tensors()[name], source.networks.tensors().get(donor)
-    if x is None:
-        return None
-    if not OF_CLASSES.search(name):
-        return WeightInit(x, (donor,)) if x.shape == fresh.shape else None
-    across = name.endswith("embed.weight")
+    x = source.networks.tensors()[donor]
+    across = donor.endswith("embed.weight")
     rows, given = (t.t() if across else t for t in (fresh, x))
     places = _places(target, source, rows=len(rows), labels=across)
     if given.shape[1:] != rows.shape[1:] or all(place is None for place in places):

@@ -120,6 +120,11 @@ class StyleGAN1Config(SpreadConfig):
         return self.mbstd_group
 
     @property
+    def half_penalties(self) -> bool:
+        """Unless the one of the loss has no weight."""
+        return bool(self.gradient_penalty if self.loss is Loss.WGAN_GP else self.r1_gamma != 0)
+
+    @property
     def has_noise(self) -> bool:
         """Always."""
         return True

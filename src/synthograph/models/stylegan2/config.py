@@ -146,5 +146,5 @@ class StyleGAN2Config(SpreadConfig, GeneratorConfig):
 
     @property
     def half_penalties(self) -> bool:
-        """Unless they are asked for in fp32."""
-        return self.penalty_precision == "blocks"
+        """Unless they are asked for in fp32, or have no weight."""
+        return self.penalty_precision == "blocks" and bool(self.r1_gamma or self.path_weight)
