@@ -52,6 +52,23 @@ def unpacked(archive: Path, namespace: str, **cells: str) -> Path:
     return folder
 
 
+def test_classes_stay_in_the_names_of_sets_whose_files_are_called_alike(
+    gap: Typed, tmp_path: Path
+) -> None:
+    one, other = two(tmp_path)
+    (tmp_path / "a").mkdir()
+    one.rename(tmp_path / "a" / "x")
+    (tmp_path / "b").mkdir()
+    other.rename(tmp_path / "b" / "x")
+    table = io.StringIO((tmp_path / "b/x/manifest.csv").read_text())
+    label = next(row["label"] for row in csv.DictReader(table))
+    sets = tmp_path / "a" / "x", tmp_path / "b" / "x"
+    code, text, error = gap(*sets, "--class", label, "--outdir", tmp_path / "gap")
+    assert code == 0, error
+    names = json.loads((tmp_path / "gap" / "domain-gap.json").read_text())["sets"]
+    assert [each["name"] for each in names] == [f"{each}/{label}" for each in sets]
+
+
 def test_a_folder_with_numbers_and_pictures(gap: Typed, tmp_path: Path) -> None:
     one, other = two(tmp_path)
     out = tmp_path / "new" / "gap"

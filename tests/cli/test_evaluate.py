@@ -124,6 +124,30 @@ def test_what_was_trained_on_is_refused_by_name(judge: Typed, run: Path, cells: 
     assert not (run / "metrics.jsonl").exists()
 
 
+def test_of_a_mixture_the_synthetic_images_are_judged(
+    judge: Typed, typed: Typed, run: Path, cells: Path, tmp_path: Path
+) -> None:
+    made, mixed = tmp_path / "made.zip", tmp_path / "mixed.zip"
+    assert typed("generate", "--network", run, "--outdir", made, "--num", "20")[0] == 0
+    assert typed("mix", cells, "--synthetic", made, "-o", mixed, "--add", "5")[0] == 0
+    real = sum(row.real for row in open_archive(mixed).rows)
+    fake = len(open_archive(mixed).rows) - real
+    assert real and fake
+    code, text, error = judge("--synthetic", mixed, "--real", cells, "--metrics", "coverage")
+    assert code == 0, error
+    words = f"mixed.zip: its {real} real images are left out, the {fake} synthetic ones count"
+    assert words in " ".join(text.split()) and f"mixed.zip, {fake} images" in text
+
+
+def test_options_without_effect_are_refused(judge: Typed, run: Path) -> None:
+    for words, said in (
+        (("--metrics", "spectrum", "--features", "random-vgg16"), "--features has no effect"),
+        (("--metrics", "fid20_full", "--num", "5"), "--num is of measures of our own"),
+    ):
+        code, _, error = judge(run, *words)
+        assert code == 2 and said in error
+
+
 def test_generated_archives_are_judged_and_know_their_network(
     judge: Typed, typed: Typed, run: Path, cells: Path, tmp_path: Path
 ) -> None:

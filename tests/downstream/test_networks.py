@@ -66,6 +66,10 @@ def test_size_keeps_the_aspect_within_what_the_network_takes() -> None:
     assert lite.size(wide) == (128, 192)
     assert lite.size(wide, side=100) == (100, 150)
     assert backbone("small").size(wide) == (64, 96)
+    for name in ("densenet121", "efficientnet-b0"):
+        assert backbone(name).size(wide, side=32) == (32, 48)
+        with pytest.raises(UserError, match=f"--side 16: {name} needs at least 32"):
+            backbone(name).size(wide, side=16)
 
 
 def test_kernels_answer_a_grey_image_alike_in_all_channels() -> None:

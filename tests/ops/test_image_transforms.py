@@ -145,6 +145,12 @@ def test_thin_lines_survive_turns_and_enlarging() -> None:
     assert int((move_masks(line, half, IGNORED) == 1).sum()) == 33
 
 
+def test_masks_are_moved_where_they_are() -> None:
+    """As on a GPU: nothing of it is made elsewhere."""
+    masks = torch.zeros(2, 9, 9, dtype=torch.uint8, device="meta")
+    assert move_masks(masks, rotation(torch.zeros(2)), IGNORED).device.type == "meta"
+
+
 def test_masks_keep_their_ids_and_say_where_nothing_is() -> None:
     images, indices = batch(RGB)
     masks = torch.randint(0, 4, (6, 24, 24), dtype=torch.uint8)

@@ -385,6 +385,17 @@ def test_a_class_without_images_is_not_diverse() -> None:
     assert verdict.reasons[0] == "No synthetic image at all: class b."
 
 
+def test_a_class_that_was_not_drawn_is_not_missing() -> None:
+    """Whoever measures a network draws the classes, and may draw none of a rare one."""
+    shares = [material.share("a", 100, 200), material.share("b", 1, 0)]
+    tree = material.evaluation(material.entries(), shares=shares)
+    for entry in tree["results"][0]["entries"]:
+        entry["provenance"]["generated"] = {"name": "g.safetensors", "seeds": [0, 199]}
+    drawn = Numbers(("e.json",), Evaluation.parse(tree, "e.json").results)
+    assert drawn.drawn == 200
+    assert diverse_verdict(drawn).headline != "A part is missing"
+
+
 def test_images_without_a_class_are_no_part_that_is_missing() -> None:
     shares = [material.share("a", 99, 200), material.share("", 1, 0)]
     both = [material.entries(), material.entries(extractor="dinov2")]
@@ -429,6 +440,10 @@ def test_nearness_to_training_is_told_with_or_without_an_audit() -> None:
         assert any("sign of memorising" in reason for reason in reasons)
     near["train"]["interval"] = [0.05, 0.31, 0.95]  # overlaps
     assert not any("memorising" in r for r in copies_verdict(None, read([near])).reasons)
+    among = material.entry("repetition", same=0.5)
+    among["train"] = {"name": "repetition", "value": 0.0, "interval": [0.0, 0.001, 0.95]}
+    said = copies_verdict(None, read([among])).reasons
+    assert not any("memorising" in reason for reason in said), "no distance to training images"
 
 
 def test_three_questions_each_with_a_rule() -> None:

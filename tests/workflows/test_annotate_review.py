@@ -84,3 +84,30 @@ def test_refusals(archive: Path, tmp_path: Path) -> None:
     (tmp_path / "x.png").touch()
     with pytest.raises(UserError, match="exists already"):
         sg.annotate_review(str(archive), out=tmp_path / "x.png")
+
+
+def with_values(path: Path, *values: int) -> Path:
+    writer = ArchiveWriter(path, {})
+    for k in range(3):
+        pixels = {"image": np.full((16, 16, 1), 200, np.uint8)}
+        mask = np.full((16, 16), values[0], np.uint8)
+        mask[4 + k : 12] = values[-1]
+        writer.add([encode(pixels, mask, Row("", None, f"p{k}"))])
+    spec = ImageSpec(height=16, width=16, modalities={"image": 1})
+    writer.finish(ArchiveInfo(classes=[], spec=spec, namespace="n"))
+    return path
+
+
+def test_masks_of_any_values(tmp_path: Path) -> None:
+    """Areas have the colour that the legend names, whatever number stands for them."""
+    archive = with_values(tmp_path / "a.zip", 0, 128)
+    assert sg.annotate_review(str(archive)).out.exists()
+    assert sg.annotate_review(str(with_values(tmp_path / "one.zip", 7, 7))).out.exists()
+    palette, out = tmp_path / "p.json", tmp_path / "o.png"
+    palette.write_text('{"background": 0, "nucleus": {"colour": "#ff0000", "value": 128}}')
+    sheet = np.asarray(Image.open(sg.annotate_review(str(archive), out=out, palette=palette).out))
+    red = (sheet[:, :, 0] > sheet[:, :, 1].astype(int) + 60) & (sheet[:, :, 1] == sheet[:, :, 2])
+    assert red.sum() > 1000
+    palette.write_text('{"background": 0, "nucleus": "#ff0000"}')
+    with pytest.raises(UserError, match="its masks hold 128, which no class of the palette has"):
+        sg.annotate_review(str(archive), out=tmp_path / "x.png", palette=palette)

@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -245,6 +246,10 @@ def test_other_classes_and_modalities_are_refused(
     other = make_archive(tmp_path / "o.zip", classes=("dark", "grey"), seed=3, namespace="o")
     with pytest.raises(UserError, match="is of class 'grey'"):
         sg.classify_evaluate(model=model, data=str(other))
+    wide = make_archive(tmp_path / "w.zip", size=(16, 64), seed=3, namespace="w")
+    for job in (sg.classify_evaluate, partial(sg.classify_predict, out=tmp_path / "p.csv")):
+        with pytest.raises(UserError, match="64x16 have another shape than those of .*--transform"):
+            job(model=model, data=str(wide))
     grey = make_archive(tmp_path / "g.zip", modalities={"image": 1}, seed=3, namespace="g")
     with pytest.raises(UserError, match="the classifier was trained on"):
         sg.classify_predict(model=model, data=str(grey), out=tmp_path / "p.csv")

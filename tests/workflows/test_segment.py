@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import synthograph as sg
 from synthograph import results
 from synthograph.archive.batches import open_rows
 from synthograph.archive.manifest import Row
+from synthograph.archive.masked import MaskedImages, masked_images
 from synthograph.archive.reader import ArchiveInfo, decode_png, encode_png, open_archive
 from synthograph.archive.split import SplitOptions, rewrite, split_archive
 from synthograph.archive.writer import ArchiveWriter, encode
@@ -22,7 +24,8 @@ from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.tensors import read_document, read_tensors, write_tensors
 from synthograph.downstream import segmenter
 from synthograph.downstream.segmenter import SegmenterInfo
-from synthograph.workflows import segment_train
+from synthograph.stats.masks import mask_measure
+from synthograph.workflows import segment_evaluate, segment_train
 from synthograph.workflows.downstream_requests import SegmentTrainRequest
 from synthograph.workflows.trained import training_parts
 
@@ -111,6 +114,25 @@ def test_discs_are_learned_and_scored(trained: tuple[Path, Path], tmp_path: Path
     assert np.mean(of_core) == pytest.approx(found.score("dice", "core").value, abs=1e-4)
     height, width, channels = decode_png(files["overlays"].read_bytes(), "o.png").shape
     assert (channels, width > 3 * SHAPE[1]) == (3, True)
+
+
+def test_a_measure_of_a_class_that_validation_lacks_is_refused(tmp_path: Path) -> None:
+    data = discs(tmp_path / "discs.zip")
+    archive = open_archive(data)
+    held = {row.file for row in archive.rows if row.split == "val"}
+    image = masked_images(open_rows(f"{data}:val"), Silent().track(""))
+    assert held and 2 in image.values
+    emptied = MaskedImages(image.rows, np.where(image.masks == 2, 0, image.masks), 0)
+    names = ["back", "rim", "core"]
+    with pytest.raises(UserError, match="--measure dice:core: no validation mask holds core"):
+        segment_train._refuse_unmeasured(mask_measure("dice:core", names), emptied, names)
+    segment_train._refuse_unmeasured(mask_measure("dice", names), emptied, names)
+
+
+def test_images_without_any_class_stand_apart_on_the_overlays() -> None:
+    order = segment_evaluate.shown_order(torch.tensor([0.5, torch.nan, 0.9, torch.nan, 0.1]))
+    assert order == [4, 0, 2]
+    assert segment_evaluate.shown_order(torch.full((2,), torch.nan)) == [0, 1]
 
 
 def test_the_file_says_what_it_saw(trained: tuple[Path, Path]) -> None:

@@ -54,6 +54,9 @@ def test_the_control_of_a_mixture_gets_all_transforms(data: Path, tmp_path: Path
     said = notes(control, invariant="mirror,rotate,colour")
     assert "fourier" in said
     assert "stand for synthetic images" in said
+    assert notes(control, invariant="mirror,rotate,colour", transforms="no-noise") == notes(
+        control, invariant="mirror,rotate,colour", transforms="all,no-noise"
+    )
     with pytest.raises(UserError, match="leave --transforms none out"):
         notes(control, transforms="none")
     with pytest.raises(UserError, match="leave --probe out"):

@@ -48,6 +48,7 @@ class Backbone:
         mean: of the colours, values 0 ... 1, that published weights expect subtracted, before a
             division by `deviation`.
         names: of tensors, here or in files of others, to names that are the same in both.
+        smallest: shorter side that its layers need.
         address: of weights that were trained on ImageNet, where it needs a file of others for them;
             their name holds how their sha256 begins.
     """
@@ -61,6 +62,7 @@ class Backbone:
     deviation: tuple[float, ...] = IMAGENET_DEVIATION
     names: Names = list
     address: str | None = None
+    smallest: int = 16
 
     @property
     def spread(self) -> float:
@@ -73,7 +75,12 @@ class Backbone:
         Args:
             spec: of the images.
             side: what the shorter side becomes; by default its own, within `least` and `most`.
+
+        Raises:
+            UserError: layers that halve the image would leave nothing of so small a one.
         """
+        if side is not None and side < self.smallest:
+            raise UserError(f"--side {side}: {self.name} needs at least {self.smallest}")
         shorter = min(spec.height, spec.width)
         factor = (side or min(max(shorter, self.least), self.most)) / shorter
         return round(spec.height * factor), round(spec.width * factor)
@@ -369,11 +376,11 @@ def _known() -> dict[str, Backbone]:
         made.append(Backbone(name, partial(ResNetBody, block, layers), 96, 512))
     for depth in (121, 169, 201, 264):
         dense = partial(DenseNetBody, f"DenseNet{depth}")
-        made.append(Backbone(f"densenet{depth}", dense, 96, 512, names=dense_names))
+        made.append(Backbone(f"densenet{depth}", dense, 96, 512, names=dense_names, smallest=32))
     for number, side in enumerate(_SIDES_OF_B):
         name = f"efficientnet-b{number}"
         efficient = partial(EfficientNetBody, name)
-        made.append(Backbone(name, efficient, 96, side, names=efficient_names))
+        made.append(Backbone(name, efficient, 96, side, names=efficient_names, smallest=32))
     return {each.name: replace(each, address=PUBLISHED.get(each.name)) for each in made}
 
 

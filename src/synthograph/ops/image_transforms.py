@@ -415,7 +415,8 @@ def move_masks(
     height, width = masks.shape[1:]
     y = torch.arange(height, device=masks.device) - (height - 1) / 2
     x = torch.arange(width, device=masks.device) - (width - 1) / 2
-    places = torch.stack(torch.meshgrid(x, y, indexing="xy") + (torch.ones(height, width),), -1)
+    one = torch.ones(height, width, device=masks.device)
+    places = torch.stack((*torch.meshgrid(x, y, indexing="xy"), one), -1)
     moved = torch.einsum("nij,hwj->nhwi", inverse[:, :2].to(masks.device).double(), places.double())
     # half a pixel goes one way everywhere; `round` would go to and fro
     column = (moved[..., 0] + width / 2).floor().long()

@@ -12,7 +12,7 @@ from synthograph.core.config import flatten
 from synthograph.report.classifications import classification_tree
 from synthograph.report.commands import Beside, audit_command, evaluate_command, gap_command
 from synthograph.report.curves import Curve, thinned
-from synthograph.report.gather import MIXTURE, SYNTHETIC, Inputs
+from synthograph.report.gather import MIXTURE, SYNTHETIC, ArchiveSummary, Inputs
 from synthograph.report.numbers import WHOLE, Numbers
 from synthograph.report.projections import projections_tree
 from synthograph.report.recoveries import recovery_tree
@@ -43,7 +43,7 @@ R = TypeVar("R", bound=Document)
 NO_GROUPS = "No groups were given: nothing protects against images of one patient in two splits."
 MAX_SETTINGS = 400
 """Rows of a table of settings."""
-UNCHECKED = "cannot be checked"
+UNCHECKED = "does not say what it was trained on"
 """What `evaluate` writes where the generator does not say what it was trained on."""
 EQUAL = "equal training images"
 """What it writes of single images that were trained on."""
@@ -198,8 +198,8 @@ def summary(inputs: Inputs, main: Numbers) -> str:
     """What the set is, in one paragraph."""
     said = []
     archives = [each.tree() for each in inputs.archives]
-    kinds = (SYNTHETIC, MIXTURE)
-    synthetic = next((each for kind in kinds for each in archives if each["kind"] == kind), None)
+    shown = judged_archive(inputs)
+    synthetic = None if shown is None else shown.tree()
     made = next((e.n_fake for e in main.entries if e.scope == WHOLE), None)
     if synthetic is not None:
         classes = synthetic["classes"]
@@ -231,6 +231,17 @@ def summary(inputs: Inputs, main: Numbers) -> str:
     else:
         said.append("A group is what belongs together: a patient, a slide or a photograph.")
     return " ".join(said)
+
+
+def judged_archive(inputs: Inputs) -> ArchiveSummary | None:
+    """The archive of the synthetic images that the numbers are of; where they are of none, the
+    first synthetic one that was named, else the first mixture.
+    """
+    kinds = (SYNTHETIC, MIXTURE)
+    named = [each for kind in kinds for each in inputs.archives if each.kind == kind]
+    judged = choose(inputs).numbers.of_set("generated", "images_hash")
+    same = (each for each in named if judged and each.archive.images_hash == judged)
+    return next(same, None if judged else next(iter(named), None))
 
 
 def _held_out(numbers: Numbers) -> str:

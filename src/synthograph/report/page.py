@@ -15,6 +15,7 @@ from synthograph.archive.reader import Archive
 from synthograph.report import searches, truncations, validations, words
 from synthograph.report.classifications import drawings
 from synthograph.report.curves import Curve, Panel, draw
+from synthograph.report.document import judged_archive
 from synthograph.report.gather import Inputs
 from synthograph.report.numbers import WHOLE
 from synthograph.report.pictures import (
@@ -120,7 +121,9 @@ def pictures(inputs: Inputs, *, public: bool, scale: float = 1.0) -> Pictures:
         found.reals.append(embed_file(reals, int(share * SHEET), found.problems))
     named = [each for each in inputs.archives if each.given and not public]
     real = next((each.archive for each in named if not each.synthetic), None)
-    synthetic = next((each.archive for each in named if each.synthetic), None)
+    judged = judged_archive(inputs)
+    first = next((each.archive for each in named if each.synthetic), None)
+    synthetic = judged.archive if judged in named and judged is not None else first
     if real is not None and synthetic is not None:
         with gathered(found.problems):
             worst = _worst(inputs, synthetic)

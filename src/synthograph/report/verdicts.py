@@ -189,6 +189,8 @@ def diverse_verdict(numbers: Numbers, beside: Beside = ALONE) -> Verdict:
     """Are synthetic images as varied as real ones?"""
     question = "Diverse? Are they as varied as real images?"
     named = [s for s in numbers.shares if s.column is None or s.level]
+    if numbers.drawn is not None:  # whoever measured drew the classes, and may have missed one
+        named = [s for s in named if s.column != LABEL]
     absent = [scope_name(s) for s in named if s.n_real and s.n_generated == 0]
     found, within = conclude(numbers, DIVERSE), within_classes(numbers, REPEATING)
     by_noise = within_classes(numbers, [NOISE_SHARE])

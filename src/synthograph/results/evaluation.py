@@ -227,9 +227,11 @@ class Entry(Value):
 
     @property
     def nearer_to_training(self) -> bool:
-        """Whether a distance to training images is smaller beyond both intervals."""
+        """Whether a distance to training images is smaller beyond both intervals; a share, such as
+        that of images that repeat others, is no distance.
+        """
         theirs = None if self.train is None else self.train.interval
-        low = self.direction is Direction.LOW
+        low = self.direction is Direction.LOW and not about(self.name).share
         return bool(low and self.interval and theirs and theirs.high < self.interval.low)
 
 

@@ -81,6 +81,7 @@ class AnnotateFromRealResult(Result):
         max_move: by how many pixels a real image is moved for the floor.
         asked: by how many it was to be moved at first.
         without: images that have no mask, or were not projected.
+        least: how many were asked to agree.
     """
 
     outdir: Path
@@ -89,6 +90,7 @@ class AnnotateFromRealResult(Result):
     max_move: int
     asked: int
     without: int
+    least: int = 1
 
     def lines(self) -> Iterator[str]:
         """How well each agrees, and how many do."""
@@ -109,7 +111,13 @@ class AnnotateFromRealResult(Result):
                 f"left out: {several(len(out), 'image')} that differ from their projections in a "
                 f"class more than from themselves, moved: {first_few(out)}"
             )
-        if self.max_move > self.asked:
+        agree = len(self.judged) - len(out)
+        if agree < self.least:
+            yield (
+                f"warning: {agree} of the {self.least} images that --least asks for agree; moved "
+                f"by more than {several(self.max_move, 'pixel')}, up to {FARTHEST}, no more do"
+            )
+        elif self.max_move > self.asked:
             yield (
                 f"note: the images were moved by {several(self.max_move, 'pixel')} in place of "
                 f"{self.asked}, so that enough agree: look at {PAINTED}"
@@ -160,7 +168,9 @@ def run(request: AnnotateFromRealRequest, *, progress: Progress) -> AnnotateFrom
     with new_folder(request.outdir) as folder:
         about = _write(folder, snapshot, how, chosen, palette, request, progress)
     asked = request.max_move
-    return AnnotateFromRealResult(request.outdir, about, judged, max_move, asked, without)
+    return AnnotateFromRealResult(
+        request.outdir, about, judged, max_move, asked, without, request.least
+    )
 
 
 def _refuse_other_size(snapshot: Snapshot, rows: ArchiveRows) -> None:
@@ -283,12 +293,18 @@ def _pairs(
 
 
 def _enough(pairs: Sequence[Pair], request: AnnotateFromRealRequest) -> tuple[list[Judged], int]:
-    """All pairs, the best first, and by how many pixels images were moved until enough agree."""
+    """All pairs, the best first, and by how many pixels images were moved until enough agree; where
+    that never is, by as few as let the most agree.
+    """
+    tried: list[tuple[int, list[Judged], int]] = []
     for max_move in range(request.max_move, FARTHEST + 1):
         found = (Judged(p, likeness(p.real, p.made, p.mask, max_move)) for p in pairs)
         judged = sorted(found, key=lambda each: each.found.share)
-        if sum(each.found.agrees for each in judged) >= min(request.least, len(pairs)):
+        agree = sum(each.found.agrees for each in judged)
+        tried.append((agree, judged, max_move))
+        if agree >= min(request.least, len(pairs)):
             break
+    _, judged, max_move = max(tried, key=lambda each: each[0])
     return judged, max_move
 
 

@@ -1,7 +1,7 @@
 """A look at labelled synthetic images, the most uncertain first."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from synthograph.core.contact_sheets import as_rgb, contact_sheet
 from synthograph.core.errors import UserError
 from synthograph.core.files import placed, refuse_output, write_bytes
 from synthograph.core.heat import heated
+from synthograph.core.names import first_few
 from synthograph.core.overlays import enlarged, overlay
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
@@ -81,7 +82,7 @@ def run(request: AnnotateReviewRequest, *, progress: Progress) -> AnnotateReview
         raise UserError(f"--out {out}: the sheet is a picture; name it {out.stem}.png")
     refuse_output(out, "--out", file=True)
     images = masked_images(rows, progress.track("masks"))
-    palette = _palette(request, images)
+    palette, images = _numbered(request, images)
     every = worst_first(images)
     shown = every[: request.num]
     pictures: list[np.ndarray] | None = None
@@ -185,12 +186,35 @@ def _title(image: Reviewed) -> str:
     return f"{title}{label}{value}"
 
 
-def _palette(request: AnnotateReviewRequest, images: MaskedImages) -> Palette:
-    """Names and colours: of a file, else as the archive's mask generator says, else numbers.
+def _numbered(request: AnnotateReviewRequest, images: MaskedImages) -> tuple[Palette, MaskedImages]:
+    """Names and colours: of a file, else as the archive's mask generator says, else the values of
+    the masks; and the masks with the number of each class in place of its value.
 
     Raises:
-        UserError: the file is no palette.
+        UserError: the file is no palette, or lacks a value.
     """
+    there = sorted(value for value in images.values if value != IGNORED)
+    palette = _palette(request, images)
+    if palette is None:
+        values = there if 0 in there else [0, *there]
+        values = values if len(values) > 1 else [*values, values[0] + 1]
+        palette = of_names(["background", *map(str, values[1:])])
+    else:
+        values = palette.values
+    absent = [value for value in there if value not in values]
+    if absent:
+        raise UserError(
+            f"{images.rows.name}: its masks hold {first_few(map(str, absent))}, which no class of "
+            'the palette has: name every value, such as --palette \'{"background": "#000000", '
+            '"nucleus": {"colour": "#ff0000", "value": 128}}\' in a file'
+        )
+    known = {value: k for k, value in enumerate(values)}
+    table = np.array([known.get(value, IGNORED) for value in range(IGNORED + 1)], np.uint8)
+    return palette, replace(images, masks=table[images.masks])
+
+
+def _palette(request: AnnotateReviewRequest, images: MaskedImages) -> Palette | None:
+    """Of a file, else as the archive's mask generator says; None where neither is there."""
     if request.palette is not None:
         expected = "a palette, such as palette.json"
         data = read_bounded(request.palette, expected, limit=MAX_PALETTE_BYTES)
@@ -201,5 +225,4 @@ def _palette(request: AnnotateReviewRequest, images: MaskedImages) -> Palette:
     if isinstance(listed, list) and listed:
         classes = [MaskClass.parse(each, images.rows.name) for each in listed]
         return Palette(tuple(PaletteClass(each.name, each.colour) for each in classes))
-    most = max([value for value in images.values if value != IGNORED], default=1)
-    return of_names(["background", *(str(k) for k in range(1, max(most, 1) + 1))])
+    return None

@@ -28,7 +28,7 @@ from synthograph.metrics.overlap import trained_on
 from synthograph.workflows.cross_fold import CrossFoldResult, compare_folds
 from synthograph.workflows.environment import here
 from synthograph.workflows.extractors import open_extractors
-from synthograph.workflows.leaks import refuse_itself
+from synthograph.workflows.leaks import refuse_itself, without_real
 from synthograph.workflows.requests import AuditRequest
 from synthograph.workflows.tables import csv_text, table_lines
 
@@ -137,13 +137,13 @@ def _open(request: AuditRequest) -> _Sets:
         raise UserError(
             "an audit needs --synthetic ARCHIVE, --train ARCHIVE:train and --holdout ARCHIVE:test"
         )
-    synthetic = open_rows(request.synthetic)
+    synthetic, notes = without_real(open_rows(request.synthetic))
     train = open_rows(request.train, "train").real()
     holdout = open_rows(request.holdout, "test", [train]).real()
     for real in (train, holdout):
         refuse_itself(synthetic, real.archive)
     trained = trained_on(synthetic.archive.info.snapshots)
-    notes = refuse_seen(trained, holdout)
+    notes += refuse_seen(trained, holdout)
     notes += refuse_strange_training(trained, train.groups, train.archive.path.name)
     task = AuditSets(
         train.images,

@@ -40,6 +40,7 @@ from synthograph.workflows.trained import (
     fit_of,
     history_of,
     noted_look,
+    other_size_note,
     refuse_other_modalities,
     refuse_out,
     refuse_seen,
@@ -84,6 +85,7 @@ def run(request: ClassifyEvaluateRequest, *, progress: Progress) -> ClassifyEval
     refuse_seen(model.info, images, request.model.name)
     extractor = extractor_of(model, request.device)
     notes = list(_untrained(extractor))
+    notes += other_size_note(model.info, images)
     notes += refuse_seen_recoded(model.info, images, request.model, progress)
     for column in request.by:
         levels_of(images, column)

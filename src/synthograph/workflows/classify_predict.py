@@ -25,7 +25,7 @@ from synthograph.workflows.classifying import Predicted, extractor_of, predict
 from synthograph.workflows.downstream_requests import ClassifyPredictRequest
 from synthograph.workflows.predict_inputs import Inputs, open_inputs, place
 from synthograph.workflows.tables import csv_text
-from synthograph.workflows.trained import refuse_out
+from synthograph.workflows.trained import other_size_note, refuse_out
 
 UNLIKE = "unlike the training images"
 
@@ -76,6 +76,8 @@ def run(request: ClassifyPredictRequest, *, progress: Progress) -> ClassifyPredi
     model = classifier.load(request.model)
     extractor = extractor_of(model, request.device)
     with open_inputs(request, model.info, progress) as inputs:
+        for note in other_size_note(model.info, inputs.rows):
+            progress.log(f"note: {note}")
         if request.pictures is not None:
             last_maps(extractor, next(inputs.rows.images.batches())[:1])  # refused now or never
         found = predict(model, extractor, inputs.rows.images, progress.track)

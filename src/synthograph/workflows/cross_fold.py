@@ -22,6 +22,7 @@ from synthograph.metrics.overlap import trained_on
 from synthograph.results.folds import CrossFold, FoldTest
 from synthograph.results.provenance import Features, Provenance
 from synthograph.stats.sample import Sample
+from synthograph.workflows.leaks import without_real
 from synthograph.workflows.requests import AuditRequest
 
 
@@ -66,7 +67,10 @@ def compare_folds(
     archives = [open_archive(Path(name)) for name in request.per_fold]
     unseen = [_left_out(each, archive) for each in archives]
     check_unseen(unseen)
-    synthetic = [ArchiveRows(each, each.rows).images for each in archives]
+    given = [without_real(ArchiveRows(each, each.rows)) for each in archives]
+    synthetic = [made.images for made, _ in given]
+    for note in (note for _, notes in given for note in notes):
+        progress.log(f"note: {note}")
     progress.log(f"real: {real.images.describe()} with a fold")
     for images, fold in zip(synthetic, unseen, strict=True):
         progress.log(f"synthetic: {images.describe(groups=False)}, trained without fold {fold}")

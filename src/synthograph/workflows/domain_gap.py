@@ -87,7 +87,8 @@ def _sets(request: DomainGapRequest) -> list[DomainImages]:
         sets.append(_chosen(open_rows(text, opened=sets), text, classes[text]))
     if len({each.name for each in sets}) < len(sets):
         sets = [
-            replace(each, title=text) for each, text in zip(sets, request.archives, strict=True)
+            replace(each, title="/".join([text, *classes[text]]))
+            for each, text in zip(sets, request.archives, strict=True)
         ]
     _refuse_common(sets)
     return [_set(each, request) for each in sets]

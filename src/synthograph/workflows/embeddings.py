@@ -104,8 +104,14 @@ def run(request: EmbeddingsRequest, *, progress: Progress) -> PairsResult | Expo
             "give archives or --projections to export their images, --latents to export these, or "
             "--tensors and --metadata for distances of pairs: one of them"
         )
-    if request.of_class is not None and not request.latents:
-        raise UserError("--class: goes with --latents, whose class it says: leave it out")
+    for name, has, goes in (
+        ("of_class", request.latents, "--latents"),
+        ("network", request.latents, "--latents"),
+        ("metadata", request.tensors, "--tensors"),
+        ("features", archives or request.projections, "archives and --projections"),
+    ):
+        if getattr(request, name) is not None and not has:
+            raise UserError(f"{request.flags()[name]}: goes with {goes}: leave it out")
     refuse_output(request.outdir, "--outdir")
     if request.tensors is not None:
         return _compare(request, request.tensors)

@@ -167,6 +167,7 @@ class _Plan:
 def _plan(request: EvaluateRequest, progress: Progress) -> _Plan:
     """Open everything, refuse what cannot be measured and what would be ignored."""
     requested = parse_selection(request.metrics)
+    _refuse_idle(request, requested)
     source = open_source(request, progress)
     _check_paths(source, requested.paths)
     distances, no_distances = _open_distances(requested.paths, request.device)
@@ -226,6 +227,17 @@ def _not_given(requested: MeasureSelection, own: Sequence[Extractor]) -> tuple[s
         for name in PROBABILITY_MEASURES
         if name in named
     ]
+
+
+def _refuse_idle(request: EvaluateRequest, requested: MeasureSelection) -> None:
+    """Refuse options of measures that nobody asked for."""
+    if request.num is not None and not requested.own:
+        raise UserError("--num is of measures of our own; names such as fid5k_full say how many")
+    if request.features and not set(requested.own) & {*EXTRACTOR_MEASURES}:
+        raise UserError(
+            "--features has no effect: no measure that is asked for uses features that are chosen; "
+            "leave it out, or name one in --metrics, such as frechet"
+        )
 
 
 def _refuse_ignored(request: EvaluateRequest, measures: MeasureSelection) -> None:

@@ -32,7 +32,7 @@ from synthograph.sampling.image_set import synthetic_images
 from synthograph.training.config import archive_path
 from synthograph.training.run import read_config
 from synthograph.workflows.latent_inputs import find_network
-from synthograph.workflows.leaks import refuse_itself
+from synthograph.workflows.leaks import refuse_itself, without_real
 from synthograph.workflows.requests import EvaluateRequest
 
 MIN_IMAGES, MAX_IMAGES = 1000, 50_000
@@ -49,6 +49,7 @@ class EvaluationSource:
         split: which split of it the user named.
         snapshot: the generator, or None.
         synthetic: images that were generated before, or None.
+        notes: what a reader should know of these.
     """
 
     request: EvaluateRequest
@@ -56,6 +57,7 @@ class EvaluationSource:
     split: str | None
     snapshot: Snapshot | None = None
     synthetic: ArchiveRows | None = None
+    notes: Sequence[str] = ()
 
     @property
     def training(self) -> JsonObject:
@@ -135,7 +137,7 @@ class EvaluationSource:
             split = "test"
         chosen = rows_of_split(self.real, split).real()
         notes = refuse_overlap(self.trained, chosen)
-        return chosen, notes + self._same_names(chosen)
+        return chosen, [*self.notes, *notes, *self._same_names(chosen)]
 
     def _same_names(self, chosen: ArchiveRows) -> list[str]:
         """Notes on groups of the reference that are called as groups of other training archives
@@ -212,10 +214,10 @@ def open_source(request: EvaluateRequest, progress: Progress) -> EvaluationSourc
     if synthetic is None:
         snapshot = load(find_network(given[0], progress))
         return EvaluationSource(request, archive, split, snapshot=snapshot)
-    named = open_rows(str(synthetic))
+    named, notes = without_real(open_rows(str(synthetic)))
     part = common_split(named.rows)
     images = ArchiveRows(named.archive, named.rows, part, title=named.archive.path.name)
-    return EvaluationSource(request, archive, split, synthetic=images)
+    return EvaluationSource(request, archive, split, synthetic=images, notes=notes)
 
 
 PublishedInputs = tuple[PublishedName, ImageSet, ImageSet]
@@ -262,7 +264,7 @@ def evaluation_inputs(source: EvaluationSource, requested: MeasureSelection) -> 
         request.seed,
     )
     parts = task.parts
-    if train and not source.trained.known:
+    if task.train is not None and not source.trained.known:
         split = f":{source.stand_in}" if source.stand_in else ""
         name = f"{source.real.path.name}{split}"
         notes.append(f"{name} stands for what the generator was trained on")

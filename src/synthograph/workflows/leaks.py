@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from synthograph.features.registry import feature_folder
 from synthograph.metrics.moved import moved
 from synthograph.metrics.overlap import MAX_COPIES
 from synthograph.metrics.recoded import Recoded, recoded
+from synthograph.report.words import several
 
 
 def refuse_crossing(rows: Sequence[Row], path: Path) -> None:
@@ -46,6 +48,20 @@ def refuse_alike(groups: Iterable[str], path: Path) -> None:
             f"{' and '.join(map(repr, alike[0]))}: if they are one patient, give one name in "
             "manifest.csv and split anew; if not, give names that differ in more"
         )
+
+
+def without_real(images: ArchiveRows) -> tuple[ArchiveRows, list[str]]:
+    """The synthetic images of a mixture, and a note. An archive of one kind stays whole: sets of
+    other programs do not say what they are.
+    """
+    made = [row for row in images.rows if not row.real]
+    real = len(images.rows) - len(made)
+    if not made or not real:
+        return images, []
+    return replace(images, rows=made), [
+        f"{images.name}: its {several(real, 'real image')} are left out, the {len(made)} synthetic "
+        "ones count"
+    ]
 
 
 def refuse_itself(synthetic: ArchiveRows, real: Archive) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from synthograph.archive.batches import open_rows
@@ -207,12 +207,20 @@ def mask_table(model: Segmenter, images: MaskedImages, overlaps: Overlaps) -> st
     return csv_text([*columns, "dice", "iou", "hausdorff95"], lines)
 
 
+def shown_order(dice: Float[Tensor, " n"]) -> list[int]:
+    """Numbers of images, the worst first. Those without any class have no value, and are only
+    there where all are such.
+    """
+    order: list[int] = dice.nan_to_num(2.0).argsort(stable=True).tolist()
+    return [n for n in order if not dice[n].isnan()] or order
+
+
 def _overlays(
     images: MaskedImages, masks: UInt8[Tensor, "n h w"], overlaps: Overlaps, classes: Sequence[str]
 ) -> bytes:
     """A picture of the worst, middle and best images: image, truth and prediction."""
     dice = overlaps.dice[:, 1:].nanmean(1)
-    order = dice.nan_to_num(2.0).argsort(stable=True).tolist()
+    order = shown_order(dice)
     middle = max(len(order) // 2 - SHOWN // 2, 0)
     parts = {"worst": order[:SHOWN], "middle": order[middle:][:SHOWN], "best": order[-SHOWN:]}
     shown = {n: title for title, numbers in reversed(parts.items()) for n in numbers}

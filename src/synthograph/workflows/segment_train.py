@@ -206,6 +206,7 @@ def job_of(
     measure = mask_measure(request.measure, list(classes))
     train, validation = (part.numbered(list(classes.values())) for part in read)
     transforms = transforming(request, trains.archive)
+    _refuse_unmeasured(measure, validation, list(classes))
     notes = [*_check(train, validation, list(classes)), *transforms.notes]
     notes += same_classes(trains.archive, classes)
     config = FitConfig.parse(request.fit_settings(images=len(train), rate=RATE))
@@ -223,6 +224,19 @@ def job_of(
     torch.manual_seed(config.seed)
     empty = _empty(request, trains.archive, plan)
     return SegmentJob(plan, empty, train, validation, transforms, measure)
+
+
+def _refuse_unmeasured(
+    measure: MaskScore, validation: MaskedImages, classes: Sequence[str]
+) -> None:
+    """Refuse a measure of classes that no validation mask holds: it would choose nothing."""
+    wanted = measure.classes or ()
+    if not validation.values.keys() & {*wanted}:
+        absent = first_few(classes[k] for k in wanted)
+        raise UserError(
+            f"--measure {measure.name}: no validation mask holds {absent}: split the archive anew "
+            "with another --seed, or choose by --measure dice"
+        )
 
 
 def classes_of(words: Sequence[str], train: MaskedImages) -> dict[str, int]:

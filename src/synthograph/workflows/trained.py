@@ -171,6 +171,27 @@ def refuse_other_modalities(info: TrainedInfo, images: ArchiveRows) -> None:
         )
 
 
+def other_size_note(info: TrainedInfo, images: ArchiveRows) -> list[str]:
+    """A note where images of an archive are brought to the size or depth of the training images.
+
+    Raises:
+        UserError: they have another shape, which would be squeezed.
+    """
+    given, trained = images.archive.info.spec, info.spec
+    if given.height * trained.width != given.width * trained.height:
+        raise UserError(
+            f"{images.name}: its images of {given.width}x{given.height} have another shape than "
+            f"those of {trained.width}x{trained.height} that the {info.noun} was trained on: "
+            f"prepare the archive with --width {trained.width} --height {trained.height} and "
+            "--transform center-crop, pad or stretch"
+        )
+    if given == trained:
+        return []
+    return [
+        f"the {info.noun} was trained on {trained.describe()}, these images are {given.describe()}"
+    ]
+
+
 def refuse_seen(info: TrainedInfo, images: ArchiveRows, name: str) -> None:
     """Refuse images that a network, or a generator of its training images, was trained on.
 

@@ -14,7 +14,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec, stated
 from synthograph.downstream.mixing import Control
 from synthograph.ops.image_transforms import BY_NAME, Transforms
-from synthograph.ops.transform_choice import ALL, NONE, Choice, check_invariances, choose
+from synthograph.ops.transform_choice import ALL, NONE, NOT, Choice, check_invariances, choose
 from synthograph.workflows.downstream_requests import FitOptions
 
 FOURIER = "fourier"
@@ -73,7 +73,8 @@ def _words(request: FitOptions, archive: Archive) -> Sequence[str]:
             f"{archive.path}: in this mixture augmentation stands for synthetic images "
             "(--control augmentation): leave --transforms none out, or train on the real archive"
         )
-    return request.transforms or (ALL,)
+    without = all(word.startswith(NOT) for word in request.transforms)
+    return (ALL, *request.transforms) if without else request.transforms
 
 
 def _invariances(request: FitOptions, archive: Archive) -> Sequence[str] | None:
