@@ -83,7 +83,10 @@ def entry(
     **more: Any,
 ) -> dict[str, Any]:
     """One number as `evaluate` writes it, with a floor from `low` to `high`."""
-    features = {"extractor": extractor, "indicative": extractor == "random-vgg16"}
+    features = {
+        "extractor": extractor,
+        "indicative": str(extractor).startswith(("random", "classifier:")),
+    }
     return {
         "name": measure,
         "value": 0.5,

@@ -13,6 +13,7 @@ from synthograph.report.verdicts import (
     verdicts,
 )
 from synthograph.results import Audit, Evaluation
+from synthograph.results.provenance import weakness
 from synthograph.results.report import Answer
 from tests.report import material
 
@@ -82,6 +83,14 @@ def test_two_untrained_extractors_indicate() -> None:
     verdict = faithful_verdict(read(material.entries(), second), audited())
     assert verdict.answer is Answer.INDICATIVE_YES
     assert any("none of the networks" in limit for limit in verdict.limits)
+
+
+def test_a_classifier_of_ones_own_was_trained_and_indicates() -> None:
+    own = read(material.entries(extractor="classifier:own.safetensors"))
+    said = " ".join(faithful_verdict(own, audited()).limits)
+    assert "one network that was trained on such images alone" in said and "never" not in said
+    assert weakness(["classifier:a", "random-vgg16"]).startswith("never trained, or trained on")
+    assert weakness([]) == weakness(["random-vgg16"]) == "never trained"
 
 
 def test_extractors_that_disagree() -> None:

@@ -18,6 +18,7 @@ from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.report import pictures
+from synthograph.report.document import UNCHECKED
 from synthograph.report.gather import gather
 from synthograph.report.page import Mark, progress
 from synthograph.report.runs import read_run
@@ -431,10 +432,16 @@ def test_of_several_audits_the_worst_counts(tmp_path: Path, order: tuple[int, in
     [
         ((), "test", True, "By its own record, the generator was not trained on them."),
         (
-            ("the generator does not say ..., so whether it saw them cannot be checked",),
+            (f"the generator {UNCHECKED}, so whether it saw them cannot be checked",),
             "test",
             True,
             "The generator does not say what it was trained on",
+        ),
+        (
+            ("a.zip, the training archive, is not where it was: names cannot be checked",),
+            "test",
+            True,
+            "By its own record, the generator was not trained on them.",
         ),
         ((), "train", True, "which their split calls training images"),
         ((), "test", False, "Nothing in the numbers says whether the generator saw them"),

@@ -38,7 +38,7 @@ from synthograph.results.domain_gap import (
     Thumbnails,
 )
 from synthograph.results.evaluation import MIN_FOR_MORE
-from synthograph.results.provenance import Features, ImageRecord
+from synthograph.results.provenance import Features, ImageRecord, weakness
 from synthograph.stats.comparisons import holm
 from synthograph.stats.sample import Sample
 
@@ -80,7 +80,8 @@ class DomainImages:
 def sentence_of(gap: Gap) -> str:
     """The result of a pair in plain words."""
     pair = f"{gap.one} and {gap.other}"
-    weak = ", by a network that was never trained: an indication" if gap.indicative else ""
+    why = f", by a network that was {weakness([gap.extractor])}: an indication"
+    weak = why if gap.indicative else ""
     found, ends, p = gap.classifier, gap.classifier.interval, gap.classifier.p_adjusted
     if p is None or found.auc is None:
         return f"{pair}: undecidable: {found.reason}"

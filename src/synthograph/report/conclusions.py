@@ -21,6 +21,7 @@ from synthograph.report.numbers import WHOLE, Numbers
 from synthograph.report.words import amount, listed, percent, scope_name
 from synthograph.results.evaluation import LABEL, MIN_FOR_MORE, Entry, Scope
 from synthograph.results.measures import Direction, about
+from synthograph.results.provenance import weakness
 
 MAX_SHARE_GAP = 0.05
 """Difference of a class's share, synthetic against real, above which classes are judged."""
@@ -163,22 +164,28 @@ class Conclusion:
         return enough and not self.overruled and not self.small
 
     @property
+    def weak(self) -> str:
+        """See `weakness`, of the others."""
+        return weakness(name for name in self.findings if name not in self.trained)
+
+    @property
     def caveats(self) -> list[str]:
         """Why this is an indication only."""
         found = []
         if len(self.findings) < MIN_EXTRACTORS:
-            what = "one trained network" if self.trained else "one network that was never trained"
+            what = "one trained network" if self.trained else f"one network that was {self.weak}"
             found.append(
                 f"Only an indication: the numbers come from {what}. An answer needs two networks "
                 "that agree, one of them trained."
             )
         elif not self.trained:
             found.append(
-                "Only an indication: none of the networks behind the numbers was ever trained."
+                "Only an indication: none of the networks behind the numbers is a published one: "
+                f"they were {self.weak}."
             )
         if self.overruled:
             found.append(
-                "Only an indication: a network that was never trained does not confirm the "
+                f"Only an indication: a network that was {self.weak} does not confirm the "
                 "difference, and may be blind to it."
             )
         if self.small:

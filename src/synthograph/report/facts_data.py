@@ -18,6 +18,7 @@ from synthograph.results.base import public_name
 from synthograph.results.environment import told
 from synthograph.results.evaluation import Entry
 from synthograph.results.measures import about
+from synthograph.results.provenance import weakness
 
 MOST = 12
 """Names, values or classes that a sentence lists."""
@@ -340,7 +341,8 @@ def _features(entry: Entry) -> str:
     """What a measure rests on."""
     if not entry.extractor:
         return "pixels"
-    hint = ", a network that was never trained" if entry.indicative else ""
+    weak = f", a network that was {weakness([entry.extractor])}"
+    hint = weak if entry.indicative else ""
     return f"features of {entry.extractor}{hint}"
 
 

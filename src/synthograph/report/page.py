@@ -40,6 +40,7 @@ from synthograph.results.classification import ClassifierEvaluation
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.evaluation import Farthest, Scope
 from synthograph.results.measures import MEASURES, about
+from synthograph.results.provenance import weakness
 from synthograph.results.search import Search
 from synthograph.results.segmentation import SegmenterEvaluation
 from synthograph.results.study import Study
@@ -361,6 +362,7 @@ def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
         tables=classes_table(evaluation["entries"]) if evaluation else [],
         about=about,
         several=words.several,
+        weakness=weakness,
         listed=words.listed,
         duration=words.duration,
         strip=strip,

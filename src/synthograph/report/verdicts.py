@@ -27,6 +27,7 @@ from synthograph.results.diversity import (
 )
 from synthograph.results.evaluation import LABEL
 from synthograph.results.measures import about
+from synthograph.results.provenance import weakness
 from synthograph.results.report import Answer, Verdict
 
 
@@ -149,7 +150,8 @@ def faithful_verdict(
     reasons = _reasons(found, numbers, FAITHFUL, beside)
     if alike and decides and audit is not None and audit.verdict.indicative:
         decides = False
-        limits.insert(0, "Only an indication: the networks behind the audit were never trained.")
+        weak = weakness(audit.distances)
+        limits.insert(0, f"Only an indication: the networks behind the audit were {weak}.")
     answer, headline = _answer(found.together, _FAITHFUL, decides=decides)
     if alike and (audit is None or audit.verdict.answer is not AuditAnswer.CLEAN):
         answer, headline = Answer.WITHHELD, "No answer without a clean audit"
@@ -245,7 +247,8 @@ def copies_verdict(
     answer, headline = _COPIES[verdict.answer]
     if verdict.indicative and verdict.answer is AuditAnswer.CLEAN:
         answer, headline = Answer.INDICATIVE_NONE, "Indication: no copies found"
-        alone = ["Only an indication: the networks behind this search were never trained."]
+        weak = weakness(audit.distances)
+        alone = [f"Only an indication: the networks behind this search were {weak}."]
     if beside.remembered and answer in (Answer.NONE_FOUND, Answer.INDICATIVE_NONE):
         answer, headline = _COPIES[AuditAnswer.SUSPICIOUS]
     train, holdout, synthetic = audit.sets.train, audit.sets.holdout, audit.sets.synthetic

@@ -1,5 +1,6 @@
 """What a number rests on: features, images, seed, version."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import pydantic
@@ -16,6 +17,18 @@ from synthograph.results.base import (
 )
 from synthograph.results.environment import Environment
 
+OWN = "classifier:"
+"""How names of extractors begin that a user trained."""
+
+
+def weakness(names: Iterable[str]) -> str:
+    """Why numbers of indicative extractors are no more than an indication: what their networks
+    were.
+    """
+    own = {name.startswith(OWN) for name in names}
+    few = "trained on such images alone"
+    return f"never trained, or {few}" if len(own) > 1 else few if True in own else "never trained"
+
 
 class Features(Schema, extra="allow"):
     """What an extractor or a perceptual distance says of itself; its preprocessing, weights and
@@ -23,7 +36,8 @@ class Features(Schema, extra="allow"):
 
     Attributes:
         extractor: name of an extractor; empty for a distance, which has the entry `distance`.
-        indicative: whether it was never trained, so that its numbers compare with themselves only.
+        indicative: whether it was never trained, or by a user, so that its numbers compare with
+            themselves only.
         weights: hash, file and whether it is the published one; of a distance by name.
     """
 

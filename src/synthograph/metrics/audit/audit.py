@@ -44,7 +44,7 @@ from synthograph.results.audit import (
     TrainedWith,
 )
 from synthograph.results.evaluation import MIN_FOR_MORE
-from synthograph.results.provenance import Features, ImageRecord
+from synthograph.results.provenance import Features, ImageRecord, weakness
 from synthograph.stats.permutation import Labels
 from synthograph.stats.sample import Sample
 
@@ -320,8 +320,8 @@ def _limits(
     """What could not be seen."""
     if all(each.indicative for each in extractors):
         yield (
-            "the networks behind this audit were never trained, so it gives only an indication: "
-            "trained networks may see more"
+            f"the networks behind this audit were {weakness(e.name for e in extractors)}, so it "
+            "gives only an indication: networks trained on many images may see more"
         )
     if copies.found is False and copies.control is None:
         yield copies.sentence
