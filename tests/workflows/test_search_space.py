@@ -9,8 +9,9 @@ from synthograph.core.errors import UserError
 from synthograph.features import packaged
 from synthograph.results.search import PRESET, ParameterKind
 from synthograph.training import frozen
+from synthograph.workflows.search_built_in import BUILT_IN
 from synthograph.workflows.search_settings import SearchSettings
-from synthograph.workflows.search_space import BUILT_IN, Space, open_space
+from synthograph.workflows.search_space import Space, open_space
 from tests.conftest import make_archive
 
 

@@ -56,8 +56,7 @@ _KEEPS = "keeps what is done; run the same command again to continue"
 class PrepareOptions(Config):
     """What decides an archive's content beside its source.
 
-    `namespace`, `snapshots`, `split`, `mixture` and `sizing` are those of the archive that it is
-    made of;
+    `namespace`, `snapshots`, `split`, `mixture` and `sizing` are of the archive it is made of;
     `split_origin` is what else gave the images their split; `replace` is told `ArchiveWriter`.
     """
 
@@ -341,10 +340,9 @@ def _conclude(
     if len(odd) > 1 and options.transform.result is None:
         _refuse_sizes(shapes)
     rejects += odd.values()
+    remove(report)  # of an earlier run, about files that may be mended now
     if rejects:
         write_rejects(report, rejects)
-    else:
-        remove(report)  # of an earlier run, about files that are mended now
     if rejects and not options.allow_rejects:
         _refuse_rejects(rejects, total, _way_out(shapes, mixed=bool(odd)), report)
     writer.leave_out(odd.keys())

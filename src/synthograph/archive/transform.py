@@ -13,7 +13,7 @@ from scipy.ndimage import maximum_filter
 
 from synthograph.core.config import Config
 from synthograph.core.record import DecodedImage, Pixels, UnreadableError, array_of
-from synthograph.core.spec import MAX_PREPARED, MIN_GRID
+from synthograph.core.spec import MAX_PREPARED, MIN_GRID, ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 
 CUT_AGAIN = "cut_of_cut"
@@ -77,6 +77,17 @@ class TransformOptions(Config):
         own: JsonObject = {name: value for name, value in kept.items() if value is not None}
         first = {n: v for n, v in (before or {}).items() if n in ("fit", "tile", CUT_AGAIN)}
         return {**own, **first}
+
+    def after(self, sizing: JsonObject | None, spec: ImageSpec) -> JsonObject | None:
+        """How images of an archive got their size, with a mark where this cut follows the first and
+        changes their shape.
+        """
+        size, first = self.result, (sizing or {}).get("fit")
+        if sizing is None or not (first or sizing.get("tile")) or self.fit is None or size is None:
+            return sizing
+        same_shape = size[0] * spec.width == size[1] * spec.height
+        wide = self.fit is Fit.CENTER_CROP_WIDE and first != self.fit
+        return sizing if same_shape and not wide else {**sizing, CUT_AGAIN: True}
 
     @property
     def result(self) -> tuple[int, int] | None:

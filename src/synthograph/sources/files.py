@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -160,8 +160,7 @@ def read_files(options: FileSourceOptions) -> FileSource:
         images = [name for name in images if name not in cohort.left_out]
         told = dataclasses.replace(told, cohort=cohort)
     facts = gather_facts(images, told, folder=found.source.name, remarks=found.remarks)
-    if options.reading.dicom.salt is not None:
-        facts = without_names(facts)
+    facts = facts if options.reading.dicom.salt is None else without_names(facts)
     label_facts = next((f for f in facts if f.has_label), None)
     split_facts = next((f for f in facts if f.has_split), None)
     rejected = reject_unlabelled(images, facts, label_facts, split_facts)
@@ -183,19 +182,22 @@ def read_files(options: FileSourceOptions) -> FileSource:
     found.remarks += remark_left_out(left_out)
     empty = empty_files(kept, items, rejected, seen)
     found.remarks += [empty] if empty else []
-    synthetic = sum(item.origin == "synthetic" for item in items)
-    if synthetic:
-        found.remarks.append(f"{synthetic} image(s) are synthetic, as a column origin says")
     _remark_groups(items, facts, found)
-    for place in facts:
-        found.remarks += [
-            f"column {key} of {place.origin} is kept as table_{key}: the name is taken"
-            for key in place.renamed()
-        ]
+    found.remarks += _on_columns(items, facts)
     found.rejects.extend(RejectedFile(name, reason) for name, reason in rejected.items())
     return FileSource(
         items, classes, found.rejects, found.remarks, _split_origin(split_facts), left_out
     )
+
+
+def _on_columns(items: Sequence[SourceItem], facts: Sequence[Facts]) -> Iterator[str]:
+    """Remarks on columns with a meaning of their own."""
+    synthetic = sum(item.origin == "synthetic" for item in items)
+    if synthetic:
+        yield f"{synthetic} image(s) are synthetic, as a column origin says"
+    for place in facts:
+        for key in place.renamed():
+            yield f"column {key} of {place.origin} is kept as table_{key}: the name is taken"
 
 
 def _split_origin(place: Facts | None) -> str | None:

@@ -12,8 +12,7 @@ from synthograph.archive.cohort_note import CohortNote
 from synthograph.archive.copies import NAMED
 from synthograph.archive.parts import Part, find_parts
 from synthograph.archive.prepare import PrepareOptions, Rejects, Summary, prepare, prepare_part
-from synthograph.archive.reader import ArchiveInfo, is_archive, open_archive
-from synthograph.archive.transform import CUT_AGAIN, Fit, TransformOptions
+from synthograph.archive.reader import is_archive, open_archive
 from synthograph.archive.writer import refuse_destination
 from synthograph.core.commands import TYPED
 from synthograph.core.config import built_from
@@ -383,23 +382,13 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
     names = ("classes", "snapshots", "split", "mixture", "view", "cohort", "polygons")
     kept = {name: getattr(about, name) for name in names}
     kept["namespace"] = about.namespace or None
-    kept["sizing"] = _with_cut(about, rules.transform)
+    kept["sizing"] = rules.transform.after(about.sizing, about.spec)
     if request.synthetic:
         items = [replace(item, split=None, fold=None) for item in items]
         kept |= {"split": None, "mixture": None}
     if rules.invariances is None:
         kept["invariances"] = about.invariances
     return PreparationInputs(items, rules.model_copy(update=kept), [])
-
-
-def _with_cut(about: ArchiveInfo, transform: TransformOptions) -> JsonObject | None:
-    """How images of an archive got their size, with a mark where another cut follows the first."""
-    sizing, size = about.sizing, transform.result
-    if not sizing or not {"fit", "tile"} & sizing.keys() or transform.fit is None or size is None:
-        return sizing
-    same_shape = size[0] * about.spec.width == size[1] * about.spec.height
-    wide = transform.fit is Fit.CENTER_CROP_WIDE and sizing.get("fit") != transform.fit
-    return sizing if same_shape and not wide else {**sizing, CUT_AGAIN: True}
 
 
 def _refuse_described(request: PrepareRequest, why: str) -> None:

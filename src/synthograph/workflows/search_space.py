@@ -5,7 +5,7 @@ Everything is checked against the configuration of a run before a trial begins.
 
 import bisect
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,14 +20,14 @@ from synthograph.core.config import (
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import first_few, nearest
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.models.registry import FAMILIES, RACES, family, family_of_preset
-from synthograph.ops.operations import BUNDLES
+from synthograph.models.registry import RACES, family
 from synthograph.results.base import Plain
 from synthograph.results.search import PRESET, ParameterKind, Settings
 from synthograph.training.config import MEASURES, OPTIONS, RunConfig
 from synthograph.training.setup import resolve_run
+from synthograph.workflows.search_built_in import BUILT_IN
 from synthograph.workflows.search_rungs import rungs_of
-from synthograph.workflows.search_settings import SMALL_DATA, Searched, SearchSettings
+from synthograph.workflows.search_settings import Searched, SearchSettings
 
 DECIDED = {
     "training.kimg": "kimg",
@@ -476,57 +476,6 @@ def _at(tree: JsonObject, path: str) -> Any:  # noqa: ANN401 - of any setting
 
 def _positive(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-
-
-# --- built-in spaces ------------------------------------------------------------------------------
-
-
-def _published(_: SearchSettings) -> dict[str, Searched]:
-    """That of the digital-health project, whose own search never trained (sources.md, 4.2)."""
-    return {
-        PRESET: Searched(choices=["auto", "stylegan2", "paper1024"]),
-        "data.mirror": Searched(choices=[False, True]),
-        "model.r1_gamma": Searched(low=5, high=15, step=1),
-        "augment.target": Searched(low=0.5, high=0.7),
-        "augment.pipe": Searched(choices=list(BUNDLES)),
-    }
-
-
-def _small_data(settings: SearchSettings) -> dict[str, Searched]:
-    """What decides on a few hundred images: the R1 weight in steps of its own size around the
-    automatic value (windows that train can be narrow, and differ by set), the learning rates, how
-    much is augmented and how long weights are averaged; and the family.
-    """
-    others = _relatives(settings.preset)
-    families = {PRESET: Searched(choices=[settings.preset, *others])} if others else {}
-    return {
-        **families,
-        "model.r1_gamma": Searched(times=(0.125, 8)),
-        "model.optimisers.G.lr": Searched(times=(0.25, 2)),
-        "model.optimisers.D.lr": Searched(times=(0.25, 2)),
-        "augment.mode": Searched(choices=["none", "ada", "fixed"]),
-        "augment.target": Searched(low=0.4, high=0.7, when={"augment.mode": "ada"}),
-        "augment.p": Searched(low=0.1, high=0.5, when={"augment.mode": "fixed"}),
-        "training.ema_kimg": Searched(times=(0.25, 4)),
-    }
-
-
-def _relatives(preset: str) -> list[str]:
-    """Presets of other families that are called after this one, as `tiny-progressive` after `tiny`;
-    the first one of a family that has none.
-    """
-    own = family_of_preset(preset)
-    found = []
-    for other in FAMILIES.values():
-        names = [] if other is own else list(other.preset_names())
-        found += [n for n in names if preset in n.split("-")][:1] or names[:1]
-    return found
-
-
-BUILT_IN: Mapping[str, Callable[[SearchSettings], dict[str, Searched]]] = {
-    "published": _published,
-    SMALL_DATA: _small_data,
-}
 
 
 def presets(space: Space) -> Sequence[str]:
