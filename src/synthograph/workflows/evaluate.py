@@ -167,12 +167,12 @@ class _Plan:
 def _plan(request: EvaluateRequest, progress: Progress) -> _Plan:
     """Open everything, refuse what cannot be measured and what would be ignored."""
     requested = parse_selection(request.metrics)
-    _refuse_idle(request, requested)
     source = open_source(request, progress)
     _check_paths(source, requested.paths)
     distances, no_distances = _open_distances(requested.paths, request.device)
     for name in request.features:
         registry.check_name(name)
+    _refuse_idle(request, requested)
     chosen = _chosen(request.features, requested)
     names = (*chosen, *(spec.extractor for spec in requested.published))
     extractors, missing = open_extractors(names, request.device, Precision(request.precision))

@@ -206,8 +206,8 @@ def job_of(
     measure = mask_measure(request.measure, list(classes))
     train, validation = (part.numbered(list(classes.values())) for part in read)
     transforms = transforming(request, trains.archive)
-    _refuse_unmeasured(measure, validation, list(classes))
     notes = [*_check(train, validation, list(classes)), *transforms.notes]
+    _refuse_unmeasured(measure, validation, list(classes))
     notes += same_classes(trains.archive, classes)
     config = FitConfig.parse(request.fit_settings(images=len(train), rate=RATE))
     shares = [train.values.get(k, 0.0) for k in range(len(classes))]
