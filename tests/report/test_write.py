@@ -18,7 +18,7 @@ from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.report import pictures
-from synthograph.report.document import UNCHECKED
+from synthograph.report.document import UNCHECKED, judged_archive
 from synthograph.report.gather import gather
 from synthograph.report.page import Mark, progress
 from synthograph.report.runs import read_run
@@ -725,3 +725,26 @@ def test_without_torch(tmp_path: Path) -> None:
     )
     words = [sys.executable, "-c", code, tmp_path / "r.html", *paths]
     subprocess.run([str(word) for word in words], check=True)
+
+
+def test_of_several_sets_the_page_shows_the_one_that_its_numbers_are_of(tmp_path: Path) -> None:
+    made = []
+    for name, count in (("first.zip", 3), ("second.zip", 5)):
+        writer = ArchiveWriter(tmp_path / name, {})
+        for number in range(count):
+            pixels = {"image": np.full((8, 8, 1), number, np.uint8)}
+            writer.add(
+                [encode(pixels, None, Row("", None, f"{name} {number}", origin="synthetic"))]
+            )
+        spec = ImageSpec(height=8, width=8, modalities={"image": 1})
+        writer.finish(ArchiveInfo(classes=[], spec=spec, namespace="n"))
+        made.append(open_archive(tmp_path / name))
+    content = material.evaluation(material.entries())
+    for entry in content["results"][0]["entries"]:
+        entry["provenance"]["generated"] |= {"images_hash": made[1].images_hash}
+    numbers = material.write(tmp_path / "n.json", content)
+    for order in (made, made[::-1]):
+        paths = [numbers, *(archive.path for archive in order)]
+        said = write_report(paths, tmp_path / "r.html", force=True).content.tree()["summary"]
+        assert said.startswith("5 synthetic images, 8 × 8 pixels.")
+        assert judged_archive(gather(paths)).archive.images_hash == made[1].images_hash

@@ -137,6 +137,12 @@ def test_latents_with_the_images_of_their_network(tmp_path: Path) -> None:
     assert sg.embeddings(**without, of_class="c/d", progress=Silent()).images == 2
     with pytest.raises(sg.UserError, match="styles w of .*saved.npz are of class a b, and keep"):
         sg.embeddings(**asked, of_class="c/d", outdir=tmp_path / "no", progress=Silent())
+    for idle, goes in (
+        ({"network": network}, "--network: goes with --latents"),
+        ({"metadata": saved}, "--metadata: goes with --tensors"),
+    ):
+        with pytest.raises(sg.UserError, match=goes):
+            sg.embeddings(tmp_path / "set.zip", **idle, outdir=tmp_path / "no")
     with pytest.raises(sg.UserError, match="--class: goes with --latents"):
         sg.embeddings(tmp_path / "set.zip", of_class="c/d", outdir=tmp_path / "no")
     mixed[:, 0] += 1
