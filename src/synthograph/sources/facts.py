@@ -89,11 +89,13 @@ def without_names(facts: Sequence[Facts]) -> list[Facts]:
             for key in keys
             if there and all(row.columns.get(key) == group for row, group in there)
         }
-        cut = {
-            name: replace(row, columns={k: v for k, v in row.columns.items() if k not in gone})
-            for name, row in place.rows.items()
-        }
-        found.append(replace(place, rows=cut) if gone else place)
+        if gone:
+            cut = {
+                name: replace(row, columns={k: v for k, v in row.columns.items() if k not in gone})
+                for name, row in place.rows.items()
+            }
+            place = replace(place, rows=cut)
+        found.append(place)
     return found
 
 

@@ -205,8 +205,8 @@ def _numbered(request: AnnotateReviewRequest, images: MaskedImages) -> tuple[Pal
     if absent:
         raise UserError(
             f"{images.rows.name}: its masks hold {first_few(map(str, absent))}, which no class of "
-            'the palette has: name every value, such as --palette \'{"background": "#000000", '
-            '"nucleus": {"colour": "#ff0000", "value": 128}}\' in a file'
+            "the palette has: name every value in a palette.json, such as "
+            '{"background": "#000000", "nucleus": {"colour": "#ff0000", "value": 128}}'
         )
     known = {value: k for k, value in enumerate(values)}
     table = np.array([known.get(value, IGNORED) for value in range(IGNORED + 1)], np.uint8)

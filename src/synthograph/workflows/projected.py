@@ -75,13 +75,12 @@ class ProjectedSet:
 
     def pixels(self, file: str) -> np.ndarray:
         """Of a picture, modalities one after the other [channels, h, w]."""
-        return np.concatenate(self.parts(file), axis=2).transpose(2, 0, 1)
+        return _joined(self.parts(file))
 
     def shown(self, file: str) -> np.ndarray:
         """A picture in colours, modalities side by side [h, w, 3]."""
         parts = self.parts(file)
-        pixels = np.concatenate(parts, axis=2).transpose(2, 0, 1)
-        return as_rgb(pixels, [part.shape[2] for part in parts])
+        return as_rgb(_joined(parts), [part.shape[2] for part in parts])
 
     def pictures(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Every image and what the network makes most like it."""
@@ -107,3 +106,7 @@ class ProjectedSet:
             torch.tensor([each.distance for each in every], dtype=torch.float64),
             torch.tensor([each.distance for each in cosines], dtype=torch.float64),
         )
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts, axis=2).transpose(2, 0, 1)
