@@ -129,12 +129,22 @@ class Latents:
             seeds=self.seeds[some],
         )
 
-    def of_class(self, label: str | None) -> "Latents":
+    def of_class(self, label: str | None, where: str = "", option: str = "--class") -> "Latents":
         """All of one class; None leaves what they have. Styles w keep the class that they are of,
         if it is known.
+
+        Args:
+            label: the class.
+            where: they are from, if another class of theirs is to be refused.
+            option: that names the class.
+
+        Raises:
+            UserError: see `refuse_other_class`.
         """
         if label is None:
             return self
+        if where:
+            self.refuse_other_class(label, where, option)
         known = self.labels if self.space is Space.W else (None,) * len(self)
         return replace(self, labels=tuple(each or label for each in known))
 

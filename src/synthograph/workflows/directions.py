@@ -97,8 +97,7 @@ def run(request: DirectionsRequest, *, progress: Progress) -> DirectionsResult |
     if request.latents is not None:
         wanted = class_of(search.snapshot, request.of_class)
         shown = read_latents(request.latents, search.snapshot, progress)
-        shown.refuse_other_class(wanted, str(request.latents))
-        shown = shown.of_class(wanted)
+        shown = shown.of_class(wanted, str(request.latents))
         labels_of(search.snapshot, shown, search.rendering)  # refused now or never
     for line in search.plan():
         progress.log(line)

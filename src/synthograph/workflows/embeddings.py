@@ -180,9 +180,8 @@ def _export_latents(
     check_rendering(snapshot, rendering)
     label = class_of(snapshot, request.of_class)
     sets = [read_latents(path, snapshot, progress) for path in request.latents]
-    for path, each in zip(request.latents, sets, strict=True):
-        each.refuse_other_class(label, str(path))
-    sets = [each.of_class(label) for each in sets]
+    named = zip(request.latents, sets, strict=True)
+    sets = [each.of_class(label, str(path)) for path, each in named]
     for path, each in zip(request.latents, sets, strict=True):
         progress.log(f"{path}: {len(each)} latents")
     if request.dry_run:

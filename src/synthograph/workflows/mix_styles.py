@@ -104,9 +104,8 @@ def _side(
     for text in sources:
         if text.lower().endswith(SUFFIX):
             given = read_latents(Path(text), snapshot, progress)
-            if named is not None:  # --class is of seeds, too
-                given.refuse_other_class(label, text, own)
-            found.append(given.of_class(label))
+            where = "" if named is None else text  # --class is of seeds, too
+            found.append(given.of_class(label, where, own))
         else:
             seeds = parse_seeds(text, option)
             found.append(of_seeds(snapshot, seeds, [label] * len(seeds), "{}"))

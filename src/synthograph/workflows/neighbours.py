@@ -117,8 +117,7 @@ def _centre(snapshot: Snapshot, request: NeighboursRequest, progress: Progress) 
         return drawing.of_seeds(snapshot, seeds, [label])
     space = Space.Z if request.space == Space.Z.value else None
     found = read_latents(request.latents, snapshot, progress, space)
-    found.refuse_other_class(label, str(request.latents))
-    found = found.of_class(label)
+    found = found.of_class(label, str(request.latents))
     if len(found) > 1:
         raise UserError(f"{request.latents}: holds {len(found)} latents, give a file with one")
     return found
